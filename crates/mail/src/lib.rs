@@ -1,0 +1,16 @@
+//! The words of mail as types, and pure functions on messages.
+//!
+//! Promise: whatever holds one of these types has been checked. An [`Address`] cannot hold CR, LF or NUL, a
+//! [`ReversePath`] says in its type that it may be null, an [`EnhancedStatus`] cannot disagree with its reply class.
+//!
+//! Left to others: sockets, files, clocks, async. Everything here is a plain function of its arguments.
+
+mod address;
+mod envelope;
+mod id;
+mod status;
+
+pub use address::{Address, AddressError, ReversePath};
+pub use envelope::{BodyType, DsnNotify, DsnReturn, Envelope, Recipient};
+pub use id::{MessageId, MessageIdError};
+pub use status::{Class, EnhancedStatus};

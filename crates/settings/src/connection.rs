@@ -1,0 +1,115 @@
+//! Service connections: a service, with a tenant or a host, and how deliveries through it behave.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Sealed, TenantId};
+
+/// Identity of a connection row; stable over renames. Part of a lane's key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConnectionId(pub String);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The kinds of upstream, built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Service {
+    #[serde(rename = "Microsoft Entra ID Graph API")]
+    GraphApi,
+    #[serde(rename = "Microsoft Entra ID Exchange")]
+    Exchange,
+    #[serde(rename = "SMTP Server")]
+    SmtpServer,
+}
+
+impl Service {
+    pub const ALL: [Self; 3] = [Self::GraphApi, Self::Exchange, Self::SmtpServer];
+
+    /// The name shown in the console and written in setup files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GraphApi => "Microsoft Entra ID Graph API",
+            Self::Exchange => "Microsoft Entra ID Exchange",
+            Self::SmtpServer => "SMTP Server",
+        }
+    }
+
+    pub fn needs_tenant(self) -> bool {
+        !matches!(self, Self::SmtpServer)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permission {
+    #[default]
+    Application,
+    Delegated,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    #[default]
+    Standard,
+    /// Draft with an immutable id, then send: after a lost answer the draft tells whether it left.
+    Tracked,
+}
+
+/// What to do with a message that may or may not have been delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUncertain {
+    /// Send again: the recipient may get it twice.
+    #[default]
+    Retry,
+    /// Keep it `uncertain` until an administrator decides: the recipient may not get it.
+    Hold,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    pub id: ConnectionId,
+    pub name: String,
+    pub service: Service,
+    /// Present when the service needs one.
+    pub tenant: Option<TenantId>,
+    pub permission: Permission,
+    /// May ask for `Mail.ReadWrite` to send what does not fit one Graph request.
+    pub large_messages: bool,
+    pub delivery: Delivery,
+    pub on_uncertain: OnUncertain,
+    /// Attempts under way at once per mailbox.
+    pub in_flight: u32,
+    /// Present for [`Service::SmtpServer`].
+    pub smtp: Option<SmtpServer>,
+}
+
+impl Connection {
+    /// Microsoft allows four requests at once on a mailbox; one is left for the doctor and other software.
+    pub const DEFAULT_IN_FLIGHT: u32 = 3;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmtpServer {
+    pub host: String,
+    pub port: u16,
+    pub security: Security,
+    pub username: Option<String>,
+    pub password: Option<Sealed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Security {
+    #[default]
+    StartTls,
+    Implicit,
+    None,
+}

@@ -1,0 +1,41 @@
+//! Global System Settings → Emails: the page that makes a connection the system's way out.
+
+use mail::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::ConnectionId;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Emails {
+    pub enabled: bool,
+    /// *Enable SMTP Authentication*
+    pub smtp_authentication: bool,
+    /// *Modern Authentication (OAuth 2.0)*
+    pub modern_authentication: bool,
+    /// *Mailbox Email Address*
+    pub mailbox: Option<Address>,
+    /// *Service Connection*
+    pub service_connection: Option<ConnectionId>,
+    /// *SMTP Server Connection Type*
+    pub connection_type: ConnectionType,
+    pub from_policy: FromPolicy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionType {
+    #[default]
+    Graph,
+    Smtp,
+}
+
+/// What becomes of the message's own From.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FromPolicy {
+    /// Leave it: the mailbox needs Send As for every other address.
+    Keep,
+    /// The mailbox becomes From, the original becomes Reply-To.
+    #[default]
+    Rewrite,
+}

@@ -1,0 +1,24 @@
+//! What an administrator can set, as types, and the decisions that follow from it alone.
+//!
+//! Promise: [`Settings`] is one consistent snapshot; routing and sender checks are pure functions of it, so the way in,
+//! the way out and the console cannot disagree about them.
+//!
+//! Left to others: where settings are kept (`store`), who may change them (`admin`), what they do on the network.
+
+mod account;
+mod connection;
+mod emails;
+mod route;
+mod sealed;
+mod sender_pattern;
+mod snapshot;
+mod tenant;
+
+pub use account::{Account, AccountId};
+pub use connection::{Connection, ConnectionId, Delivery, OnUncertain, Permission, Security, Service, SmtpServer};
+pub use emails::{ConnectionType, Emails, FromPolicy};
+pub use route::{Mailbox, Route, RouteId, RoutedTo};
+pub use sealed::Sealed;
+pub use sender_pattern::{SenderPattern, SenderPatternError};
+pub use snapshot::{Settings, Unrouted};
+pub use tenant::{Certificate, Cloud, Credential, CustomCloud, Tenant, TenantId};
