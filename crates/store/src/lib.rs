@@ -1,1 +1,34 @@
-//! store
+//! Durable state behind one trait.
+//!
+//! Promise: what a method of [`Store`] acknowledged survives a crash at any instruction. Each method is one
+//! transaction. SQL appears nowhere else in the workspace.
+//!
+//! Left to others: policy. The store does not know why a message is deferred, who may cancel it, or what a lane's
+//! budget is; it is told, and remembers.
+//!
+//! Two implementations obey the same suite (`tests/conformance`): [`sqlite::SqliteStore`] and the plain in-memory
+//! [`model::ModelStore`], which exists to be obviously right.
+
+mod body;
+mod error;
+mod keyring;
+mod lane;
+mod message;
+mod query;
+mod state;
+mod store;
+
+pub mod model;
+pub mod sqlite;
+
+pub use body::{BodyReader, BodyWriter, INLINE_BODY_MAX_BYTES, StagedBody};
+pub use error::StoreError;
+pub use keyring::{KeyRing, KeyRingError, SecretField};
+pub use lane::{Lane, LaneId, LanePause, Lease, NodeId};
+pub use message::{
+    Attempt, AttemptId, AttemptReport, Claim, Enqueued, Event, Explanation, IdempotencyKey, MessageDetail, MessageRecord,
+    NewMessage, Priority, RecipientOutcome, RecipientState, RecipientStatus, Via,
+};
+pub use query::{Counts, Filter, Page, PageRequest};
+pub use state::{MessageState, Operation};
+pub use store::{AuditEntry, Change, SettingsChange, Store};

@@ -1,0 +1,164 @@
+//! The states of a message and every move between them.
+//!
+//! ```text
+//!              claim                  all accepted
+//!   queued ───────────► sending ───────────────────► sent
+//!    ▲ ▲ │                │ │ └─ any refused, none left ─► failed
+//!    │ │ │ hold/release   │ └─── answer lost ───► uncertain ─┐
+//!    │ │ └────► held      │ deferred, or recipients left     │ retry
+//!    │ └──────────────────┘                                  │
+//!    └───────────────────────────────────────────────────────┘
+//!   queued, held, uncertain, failed ── cancel ──► cancelled        unreadable ──► quarantined
+//! ```
+//!
+//! The functions here are the only place that knows the drawing; the stores call them inside their transactions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{RecipientState, StoreError};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageState {
+    Queued,
+    Sending,
+    Sent,
+    Failed,
+    /// May have been delivered to some recipients; waits for policy or an administrator.
+    Uncertain,
+    Held,
+    Cancelled,
+    /// What is stored cannot be read. Kept, never deleted by itself.
+    Quarantined,
+}
+
+impl MessageState {
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Sent,
+        Self::Failed,
+        Self::Uncertain,
+        Self::Held,
+        Self::Cancelled,
+        Self::Quarantined,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Uncertain => "uncertain",
+            Self::Held => "held",
+            Self::Cancelled => "cancelled",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Nothing more will happen by itself, and nothing is in doubt: the message may be purged after its retention.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Sent | Self::Failed | Self::Cancelled)
+    }
+
+    /// The state of a message after an attempt ended, from what is known of each recipient.
+    pub fn after_attempt(recipients: impl IntoIterator<Item = RecipientState>) -> Self {
+        let mut state = Self::Sent;
+        for recipient in recipients {
+            state = match (recipient, state) {
+                (RecipientState::Pending, _) | (_, Self::Queued) => Self::Queued,
+                (RecipientState::Uncertain, _) | (_, Self::Uncertain) => Self::Uncertain,
+                (RecipientState::Failed, _) | (_, Self::Failed) => Self::Failed,
+                (RecipientState::Sent, state) => state,
+            };
+        }
+        state
+    }
+
+    /// The state after an administrator's operation, or why it cannot be.
+    ///
+    /// `Retry` makes every recipient that is not sent pending again. On a queued message it means "now".
+    pub fn after(self, operation: Operation) -> Result<Self, StoreError> {
+        let next = match (operation, self) {
+            (Operation::Retry, Self::Queued | Self::Failed | Self::Uncertain | Self::Held | Self::Cancelled)
+            | (Operation::Release, Self::Held) => Self::Queued,
+            (Operation::Hold, Self::Queued | Self::Uncertain) => Self::Held,
+            (Operation::Cancel, Self::Queued | Self::Held | Self::Uncertain | Self::Failed) => Self::Cancelled,
+            _ => return Err(StoreError::Conflict { reason: operation.refusal(self) }),
+        };
+        Ok(next)
+    }
+}
+
+/// What an administrator may do to one message. Deleting is a method of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    Retry,
+    Cancel,
+    Hold,
+    Release,
+}
+
+impl Operation {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Cancel => "cancel",
+            Self::Hold => "hold",
+            Self::Release => "release",
+        }
+    }
+
+    fn refusal(self, state: MessageState) -> String {
+        let allowed = match self {
+            Self::Retry => "queued, failed, uncertain, held or cancelled",
+            Self::Cancel => "queued, held, uncertain or failed",
+            Self::Hold => "queued or uncertain",
+            Self::Release => "held",
+        };
+        format!("cannot {} a message that is {}: it must be {allowed}", self.name(), state.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use MessageState as M;
+    use Operation as O;
+    use RecipientState as R;
+
+    #[test]
+    fn an_attempt_leaves_the_state_its_recipients_say() {
+        for (recipients, state) in [
+            (vec![R::Sent, R::Sent], M::Sent),
+            (vec![R::Sent, R::Failed], M::Failed),                  // partly failed is failed
+            (vec![R::Failed, R::Uncertain], M::Uncertain),          // doubt outweighs failure
+            (vec![R::Uncertain, R::Pending, R::Failed], M::Queued), // work left goes first
+            (vec![R::Pending], M::Queued),
+        ] {
+            assert_eq!(M::after_attempt(recipients.clone()), state, "{recipients:?}");
+        }
+    }
+
+    #[test]
+    fn every_operation_moves_or_says_why_not() {
+        for state in M::ALL {
+            for operation in [O::Retry, O::Cancel, O::Hold, O::Release] {
+                let expected = match (operation, state) {
+                    (O::Retry, M::Queued | M::Failed | M::Uncertain | M::Held | M::Cancelled) => Some(M::Queued),
+                    (O::Release, M::Held) => Some(M::Queued),
+                    (O::Hold, M::Queued | M::Uncertain) => Some(M::Held),
+                    (O::Cancel, M::Queued | M::Held | M::Uncertain | M::Failed) => Some(M::Cancelled),
+                    _ => None, // notably: nothing touches a message while it is being sent, or one that was sent
+                };
+                assert_eq!(state.after(operation).ok(), expected, "{operation:?} {state:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The trait of documented promises.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mail::MessageId;
+use serde::{Deserialize, Serialize};
+use settings::{
+    Account, AccountId, Connection, ConnectionId, Emails, Route, RoutedTo, Settings, Tenant, TenantId,
+};
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    AttemptReport, BodyReader, BodyWriter, Claim, Counts, Enqueued, Filter, KeyRing, Lane, LaneId, LanePause, Lease,
+    MessageDetail, MessageState, NewMessage, NodeId, Operation, Page, PageRequest, StoreError,
+};
+
+/// Durable state. Every method that changes something returns only after the change is on disk, and changes
+/// everything it says or nothing.
+///
+/// Callers pass the time in; a store has no clock.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug + 'static {
+    // ---- bodies
+
+    /// Opens a place for a body that is still coming in. Dropping the writer, or the [`crate::StagedBody`] it ends in,
+    /// forgets the body.
+    async fn stage_body(&self) -> Result<BodyWriter, StoreError>;
+
+    /// The body as stored, from its first byte. Fails with `Unreadable` when it is damaged.
+    async fn read_body(&self, id: MessageId) -> Result<BodyReader, StoreError>;
+
+    // ---- in
+
+    /// Makes the message durable: state `queued`, every recipient pending, due at `send_at` or at once. After `Ok` it
+    /// survives any crash; after `Err` it does not exist. Concurrent calls share one sync (group commit).
+    async fn enqueue(&self, message: NewMessage) -> Result<Enqueued, StoreError>;
+
+    // ---- out
+
+    /// Every lane that has messages queued or sending, in no order.
+    async fn lanes_with_work(&self) -> Result<Vec<Lane>, StoreError>;
+
+    /// One lane as it stands.
+    async fn lane(&self, lane: LaneId) -> Result<Lane, StoreError>;
+
+    /// Takes or renews the lease until `until`. `Ok(None)`: another node holds it beyond `now`.
+    ///
+    /// Taking a lane (as opposed to renewing one's own lease of the same process: `held` is given) starts a new epoch,
+    /// and every message that an earlier epoch left `sending` becomes `uncertain`, with an event and
+    /// `may_be_duplicated`, in the same transaction. A node may always take a lane from its own earlier life.
+    async fn lease_lane(
+        &self,
+        lane: LaneId,
+        node: &NodeId,
+        held: Option<&Lease>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError>;
+
+    /// Claims up to `max_messages` due messages, best priority first, then oldest due: state `sending`, an attempt
+    /// started for at most `max_recipients` of its pending recipients. Durable before it returns.
+    async fn claim(
+        &self,
+        lease: &Lease,
+        max_messages: u32,
+        max_recipients: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError>;
+
+    /// Records how an attempt ended and moves the message on ([`MessageState::after_attempt`]); returns its new state.
+    /// A message with recipients left goes back to `queued`, due at the report's `due_at`.
+    async fn finish_attempt(
+        &self,
+        claim: &Claim,
+        report: AttemptReport,
+        now: Timestamp,
+    ) -> Result<MessageState, StoreError>;
+
+    /// Stops the lane (or lets it go, with `None`).
+    async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError>;
+
+    /// Recipients this lane's attempts were started for since `since`, to the hour: the day's budget over restarts.
+    async fn recipients_attempted(&self, lane: LaneId, since: Timestamp) -> Result<u64, StoreError>;
+
+    /// Messages that no route took, oldest first, to be routed again after the settings changed.
+    async fn unrouted(&self, limit: u32) -> Result<Vec<MessageId>, StoreError>;
+
+    /// Every id that is `queued`, `held` or `uncertain`, with the sender that routing needs, in pages of `limit` after
+    /// `after`: the work list when routes change.
+    async fn waiting_messages(
+        &self,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<(MessageId, Option<mail::Address>, Option<RoutedTo>)>, StoreError>;
+
+    /// Puts messages that are not being sent onto other lanes (`None`: unrouted). Ids in another state are passed over.
+    async fn reroute(&self, routes: Vec<(MessageId, Option<RoutedTo>)>) -> Result<(), StoreError>;
+
+    // ---- what became of it
+
+    async fn message(&self, id: MessageId) -> Result<MessageDetail, StoreError>;
+
+    async fn messages(&self, filter: &Filter, page: PageRequest) -> Result<Page, StoreError>;
+
+    /// In constant time, whatever the number of messages.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Moves a message as [`MessageState::after`] allows, with an event that names the actor; returns the new state.
+    async fn operate(
+        &self,
+        id: MessageId,
+        operation: Operation,
+        actor: &str,
+        detail: Option<&str>,
+        now: Timestamp,
+    ) -> Result<MessageState, StoreError>;
+
+    /// Makes a waiting message `failed` (its lifetime is over, its route is gone for good), with the reason. `Conflict` while it is being sent or
+    /// when it is settled.
+    async fn fail(&self, id: MessageId, reason: crate::Explanation, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Messages that are `queued` although their lifetime (`expires_at`) is over at `now`, oldest first.
+    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError>;
+
+    /// Sets a message aside that cannot be read (its body is damaged). It is never deleted by itself.
+    async fn quarantine(&self, id: MessageId, reason: crate::Explanation, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Deletes a message that is not being sent, and its body.
+    async fn delete(&self, id: MessageId) -> Result<(), StoreError>;
+
+    /// Deletes up to `limit` settled messages of that state that arrived before `before`; returns how many.
+    async fn purge(&self, state: MessageState, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    // ---- settings
+
+    /// The settings as of now and every later version. Changes by other processes on the same store arrive too.
+    fn settings(&self) -> watch::Receiver<Arc<Settings>>;
+
+    /// Applies all changes and writes the audit entry, if the settings are still at `base_version`; returns the new
+    /// version.
+    async fn change_settings(
+        &self,
+        base_version: u64,
+        changes: Vec<SettingsChange>,
+        audit: AuditEntry,
+    ) -> Result<u64, StoreError>;
+
+    /// Seals and opens the secrets in the settings.
+    fn key_ring(&self) -> Arc<KeyRing>;
+
+    // ---- news
+
+    /// What changes from now on. A receiver that lags must look at everything once.
+    fn subscribe(&self) -> broadcast::Receiver<Change>;
+
+    /// Writes a byte and syncs it: is the store writable?
+    async fn probe(&self) -> Result<(), StoreError>;
+}
+
+/// News, at the earliest after the change is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A lane has (more) messages that are due, or its pause was changed.
+    Lane(LaneId),
+    /// Something about this message is new.
+    Message(MessageId),
+    Settings { version: u64 },
+    /// Anything may have changed (another process wrote): look at everything once.
+    Everything,
+}
+
+/// One change of the settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SettingsChange {
+    PutTenant(Tenant),
+    RemoveTenant(TenantId),
+    PutConnection(Connection),
+    RemoveConnection(ConnectionId),
+    PutEmails(Emails),
+    /// All routes in their order: order is meaning.
+    SetRoutes(Vec<Route>),
+    PutAccount(Account),
+    RemoveAccount(AccountId),
+}
+
+/// Who changed what; secrets already masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    pub at: Timestamp,
+    pub actor: String,
+    pub action: String,
+    pub detail: serde_json::Value,
+}
