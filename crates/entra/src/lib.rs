@@ -1,1 +1,34 @@
-//! entra
+//! Microsoft identity: how an application proves to be itself, and what the answer means to an administrator.
+//!
+//! Promise: [`TokenSource::token`] gives a bearer token that is good for the next minute, or an [`EntraError`] that
+//! says who has to do what. However many callers ask, at most one request is under way; a credential that Entra refuses
+//! is not tried again before its back-off ends; no secret, assertion or token ever reaches a log, an error or `Debug`.
+//!
+//! Left to others: what the token is for (nothing here knows mail), how bytes reach Microsoft (the caller hands in a
+//! `reqwest::Client` that already has its proxy and trust anchors, and follows no redirect), and where secrets are kept.
+//!
+//! Invariant: decisions are made on the OAuth `error`; an AADSTS number only ever chooses words.
+
+mod aadsts;
+mod assertion;
+mod claims;
+mod cloud;
+mod credential;
+mod error;
+mod exchange;
+mod explanation;
+mod guid;
+mod refusal;
+mod retry_after;
+mod schedule;
+mod token;
+
+pub use claims::{Claims, ClaimsError};
+pub use cloud::{Cloud, Root, RootError};
+pub use credential::{CertificateError, CertificateKey, Credential};
+pub use error::EntraError;
+pub use exchange::{Application, Scope};
+pub use explanation::{Explanation, Who};
+pub use guid::fresh_guid;
+pub use retry_after::parse_retry_after;
+pub use token::{AccessToken, TokenSource};

@@ -1,0 +1,201 @@
+//! Why there is no token, as questions a caller can ask.
+//!
+//! Promise: [`EntraError::is_transient`] tells waiting from acting; [`EntraError::explanation`] tells an administrator
+//! what to do. Neither depends on anybody's wording: decisions come from the OAuth `error` and the HTTP status.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::explanation::{Explanation, Who};
+use crate::refusal::Refusal;
+use crate::{CertificateError, aadsts};
+
+/// A token could not be had. Cheap to clone: one failure is shown to everybody who waits for it.
+#[derive(Debug, Clone)]
+pub struct EntraError {
+    cause: Arc<Cause>,
+    retry_after: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Cause {
+    /// Found wrong before any request was made.
+    Setup(SetupProblem),
+    /// No request reached Entra.
+    Unreachable { host: String, detail: String },
+    /// Entra, or what is between here and there, did not answer in time.
+    Deadline(Duration),
+    /// The connection broke before the answer was complete.
+    Broken { host: String, detail: String },
+    /// Entra answered with an OAuth error.
+    Refused { status: u16, refusal: Refusal },
+    /// Something answered, but not as Entra does.
+    Unreadable { status: u16, problem: &'static str },
+    /// The task that asked for the token ended without an answer.
+    Interrupted,
+}
+
+/// What is wrong with the settings themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SetupProblem {
+    #[error("the Tenant ID is neither a GUID nor a domain name")]
+    TenantId,
+    #[error(
+        "the Tenant ID must name one tenant: 'common', 'organizations' and 'consumers' are for interactive sign-in"
+    )]
+    TenantNotConcrete,
+    #[error("the Client ID is empty")]
+    ClientId,
+    #[error("the certificate's key could not sign")]
+    Signing,
+}
+
+impl EntraError {
+    pub(crate) fn new(cause: Cause, retry_after: Option<Duration>) -> Self {
+        Self { cause: Arc::new(cause), retry_after }
+    }
+
+    /// The same failure, told again to somebody who asks while the back-off runs.
+    pub(crate) fn with_retry_after(&self, retry_after: Duration) -> Self {
+        Self { cause: Arc::clone(&self.cause), retry_after: Some(retry_after) }
+    }
+
+    /// Whether waiting can help. `false` means a human has to change something.
+    pub fn is_transient(&self) -> bool {
+        match &*self.cause {
+            Cause::Setup(_) => false,
+            Cause::Unreachable { .. } | Cause::Deadline(_) | Cause::Broken { .. } | Cause::Interrupted => true,
+            Cause::Refused { status, refusal } => {
+                transient_status(*status)
+                    || matches!(refusal.error.as_str(), "temporarily_unavailable" | "server_error" | "slow_down")
+            }
+            // 200 with something that is no token answer is a captive portal or a broken proxy: it passes or somebody
+            // notices, and nothing is lost by asking again.
+            Cause::Unreadable { status, .. } => transient_status(*status) || (200..400).contains(status),
+        }
+    }
+
+    /// How long to leave Entra alone: what it asked for, or what is left of the back-off after a failure.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The AADSTS number, for words and searching alone.
+    pub fn aadsts(&self) -> Option<u32> {
+        self.refusal().and_then(Refusal::aadsts)
+    }
+
+    /// The OAuth `error` (RFC 6749 §5.2), such as `invalid_client`.
+    pub fn oauth_error(&self) -> Option<&str> {
+        self.refusal().map(|refusal| refusal.error.as_str())
+    }
+
+    /// HTTP status of the answer, when there was one.
+    pub fn status(&self) -> Option<u16> {
+        match &*self.cause {
+            Cause::Refused { status, .. } | Cause::Unreadable { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// What Microsoft's support asks for first.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.refusal()?.trace_id.as_deref()
+    }
+
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.refusal()?.correlation_id.as_deref()
+    }
+
+    /// When Entra says it happened, in its own notation.
+    pub fn timestamp(&self) -> Option<&str> {
+        self.refusal()?.timestamp.as_deref()
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        match &*self.cause {
+            Cause::Refused { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// What failed, why, the fix, and whose hands it is in.
+    pub fn explanation(&self) -> Explanation {
+        let what = "No access token from Microsoft Entra ID.";
+        match &*self.cause {
+            Cause::Setup(problem) => Explanation::new(
+                what,
+                format!("{problem}."),
+                "Correct the tenant's settings: Directory (tenant) ID and Application (client) ID stand on the app \
+                 registration's overview page.",
+                Who::GatewayAdministrator,
+            ),
+            Cause::Unreachable { host, detail } => Explanation::new(
+                what,
+                format!("{host} cannot be reached: {detail}."),
+                "Check name resolution, firewall, proxy and CA bundle for this host; it is tried again by itself.",
+                Who::NetworkAdministrator,
+            ),
+            Cause::Deadline(after) => Explanation::new(
+                what,
+                format!("There was no answer within {} s.", after.as_secs()),
+                "Nothing, if it is rare: it is tried again. If it persists, look at the proxy and the line.",
+                Who::NetworkAdministrator,
+            ),
+            Cause::Broken { host, detail } => Explanation::new(
+                what,
+                format!("The connection to {host} broke: {detail}."),
+                "Nothing, if it is rare: it is tried again. If it persists, look at the proxy and the line.",
+                Who::NetworkAdministrator,
+            ),
+            Cause::Refused { status, refusal } => aadsts::explain(what, *status, refusal),
+            Cause::Unreadable { status, problem } => Explanation::new(
+                what,
+                format!("Something answered with HTTP {status}, but not as Entra ID does: {problem}."),
+                "Check that the cloud's login address is right and that no proxy or filter answers in its place.",
+                Who::NetworkAdministrator,
+            ),
+            Cause::Interrupted => Explanation::new(
+                what,
+                "The request was abandoned, as happens while the gateway shuts down.",
+                "Nothing: it is tried again.",
+                Who::Nobody,
+            ),
+        }
+    }
+}
+
+impl fmt::Display for EntraError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.cause {
+            Cause::Setup(problem) => write!(f, "{problem}"),
+            Cause::Unreachable { host, detail } => write!(f, "{host} is unreachable: {detail}"),
+            Cause::Deadline(after) => write!(f, "no answer from Entra ID within {} s", after.as_secs()),
+            Cause::Broken { host, detail } => write!(f, "the connection to {host} broke: {detail}"),
+            Cause::Refused { status, refusal } => {
+                write!(f, "Entra ID refused ({status} {refusal})")?;
+                refusal.trace_id.as_ref().map_or(Ok(()), |id| write!(f, " trace_id={id}"))
+            }
+            Cause::Unreadable { status, problem } => write!(f, "not an answer of Entra ID (HTTP {status}): {problem}"),
+            Cause::Interrupted => f.write_str("the token request was abandoned"),
+        }
+    }
+}
+
+impl std::error::Error for EntraError {}
+
+fn transient_status(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..)
+}
+
+impl From<CertificateError> for Explanation {
+    fn from(error: CertificateError) -> Self {
+        Self::new(
+            "The certificate cannot be used to sign in.",
+            format!("{error}."),
+            "Enter the certificate that was uploaded to the app registration together with its own RSA private key.",
+            Who::GatewayAdministrator,
+        )
+    }
+}
