@@ -1,1 +1,29 @@
-//! graph
+//! Microsoft Graph mail: one message in MIME form to one mailbox, and what its answer means.
+//!
+//! Promise: [`GraphMail::send_mime`] makes at most one attempt that can have an effect, and says of every failure what the
+//! caller can do about it ([`FailureClass`]): in particular whether the message may have left nevertheless. The mailbox
+//! is one path segment whatever it contains ([`MailboxSegment`]). A message is streamed, never held whole.
+//!
+//! Left to others: when to send and to send again (nothing here knows queues), what the message says and to whom, and
+//! where settings come from.
+//!
+//! Invariant: only `202` is success, and its body is not read.
+
+mod body;
+mod client;
+mod connections;
+mod deadlines;
+mod error;
+mod failure_table;
+mod http;
+mod mailbox;
+mod mime;
+mod refusal;
+
+pub use client::{Accepted, GraphMail};
+pub use deadlines::Deadlines;
+pub use entra::{Explanation, Root, Who};
+pub use error::{FailureClass, GraphError};
+pub use http::{Network, NetworkError};
+pub use mailbox::{MailboxError, MailboxSegment};
+pub use mime::{MimeBody, MimeSource};

@@ -1,0 +1,139 @@
+//! The request body: a message in base64, made while it is sent.
+//!
+//! Promise: exactly [`MimeBody::request_bytes`] bytes without line breaks, in frames of bounded size; and an account of how
+//! much was handed over, from which follows whether the message can have been sent.
+//!
+//! Invariant: every frame but the last encodes a multiple of three bytes, so no bits are carried from one to the next.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Buf as _, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use tokio::io::ReadBuf;
+
+use crate::error::Sent;
+use crate::mime::{MimeBody, Reader};
+
+/// Bytes of message a frame: a multiple of three that makes 64 KiB of base64.
+const MESSAGE_BYTES_PER_FRAME: usize = 48 * 1024;
+
+/// How far one request has come; outlives the body that it is the account of.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    total: u64,
+    handed_over: AtomicU64,
+    polled: AtomicU64,
+    read_error: Mutex<Option<io::Error>>,
+}
+
+impl Progress {
+    pub(crate) fn sent(&self) -> Sent {
+        if self.polled.load(Ordering::Acquire) == 0 {
+            Sent::Nothing
+        } else if self.handed_over.load(Ordering::Acquire) < self.total {
+            Sent::Part
+        } else {
+            Sent::Everything
+        }
+    }
+
+    /// The reason the message could not be read to its end, once.
+    pub(crate) fn take_read_error(&self) -> Option<io::Error> {
+        self.read_error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// A [`MimeBody`] on its way out.
+pub(crate) struct EncodedBody {
+    head: Bytes,
+    rest: Option<(Reader, u64)>,
+    /// Read, not yet encoded.
+    raw: Vec<u8>,
+    /// Not yet handed over.
+    remaining: u64,
+    progress: Arc<Progress>,
+}
+
+impl EncodedBody {
+    pub(crate) fn new(message: MimeBody) -> (Self, Arc<Progress>) {
+        let total = message.request_bytes();
+        let progress = Arc::new(Progress {
+            total,
+            handed_over: AtomicU64::new(0),
+            polled: AtomicU64::new(0),
+            read_error: Mutex::new(None),
+        });
+        let MimeBody { head, rest } = message;
+        let rest = rest.filter(|(_, bytes)| *bytes > 0);
+        let body = Self { head, rest, raw: Vec::new(), remaining: total, progress: Arc::clone(&progress) };
+        (body, progress)
+    }
+
+    /// Reads until a frame is full or the message has ended.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let missing = MESSAGE_BYTES_PER_FRAME.saturating_sub(self.raw.len()).min(self.head.len());
+        self.raw.extend_from_slice(&self.head.split_to(missing));
+        while let Some((reader, left)) = &mut self.rest {
+            let missing = MESSAGE_BYTES_PER_FRAME.saturating_sub(self.raw.len());
+            let wanted = missing.min(usize::try_from(*left).unwrap_or(usize::MAX));
+            if wanted == 0 {
+                break;
+            }
+            let start = self.raw.len();
+            self.raw.resize(start.saturating_add(wanted), 0);
+            let mut target = ReadBuf::new(self.raw.get_mut(start..).unwrap_or_default());
+            let polled = reader.as_mut().poll_read(cx, &mut target);
+            let read = target.filled().len();
+            self.raw.truncate(start.saturating_add(read));
+            ready!(polled)?;
+            if read == 0 {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the message is shorter than recorded",
+                )));
+            }
+            *left = left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
+            if *left == 0 {
+                self.rest = None;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Body for EncodedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.progress.polled.store(1, Ordering::Release);
+        if self.remaining == 0 {
+            return Poll::Ready(None);
+        }
+        if let Err(error) = ready!(self.poll_fill(cx)) {
+            let told = io::Error::new(error.kind(), "the message could not be read");
+            *self.progress.read_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            return Poll::Ready(Some(Err(told)));
+        }
+        let frame = STANDARD.encode(&self.raw);
+        self.raw.clear();
+        let handed_over = u64::try_from(frame.len()).unwrap_or(u64::MAX);
+        self.remaining = self.remaining.saturating_sub(handed_over);
+        self.progress.handed_over.fetch_add(handed_over, Ordering::AcqRel);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(frame)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0 && !self.head.has_remaining()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}

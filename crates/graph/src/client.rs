@@ -1,0 +1,206 @@
+//! Sending one message through Graph.
+//!
+//! ```text
+//!   token ─► open the message ─► POST ──► 202 ─► accepted
+//!                  ▲                ├───► 401 ─► once: forget the token, begin again
+//!                  └────────────────┘    other ► GraphError
+//! ```
+
+use std::error::Error as _;
+use std::fmt;
+use std::sync::Arc;
+
+use entra::{AccessToken, Root, TokenSource};
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Body, Client, Method, Request, Response, StatusCode};
+use url::Url;
+
+use crate::body::{EncodedBody, Progress};
+use crate::connections::Connections;
+use crate::deadlines::Deadlines;
+use crate::error::{Cause, FailureClass, GraphError, LostBy, Refused, Sent, class_of_lost};
+use crate::failure_table;
+use crate::mailbox::MailboxSegment;
+use crate::mime::MimeSource;
+use crate::refusal::{MAX_BODY_BYTES, Refusal};
+
+/// Graph has the message. Not: it was delivered; invalid recipients come back later as mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub client_request_id: String,
+    pub request_id: Option<String>,
+    /// The answer's `Date`.
+    pub date: Option<String>,
+}
+
+/// Mail through one Graph endpoint with one credential. Cheap to clone.
+#[derive(Clone)]
+pub struct GraphMail {
+    connections: Arc<Connections>,
+    root: Root,
+    tokens: TokenSource,
+    deadlines: Deadlines,
+}
+
+impl GraphMail {
+    pub fn new(http: Client, graph_root: Root, tokens: TokenSource) -> Self {
+        Self {
+            connections: Arc::new(Connections::new(http)),
+            root: graph_root,
+            tokens,
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn with_deadlines(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
+    }
+
+    /// After a `503` or `504`, calls go over new connections, as Microsoft advises: `renew` makes the client for them.
+    #[must_use]
+    pub fn with_new_connections_from(self, renew: impl Fn() -> Option<Client> + Send + Sync + 'static) -> Self {
+        Self { connections: Arc::new(self.connections.renewed_by(renew)), ..self }
+    }
+
+    /// Sends one message in MIME form from `mailbox`. Recipients are those of its header fields; Graph has no envelope.
+    pub async fn send_mime(&self, mailbox: &MailboxSegment, message: &dyn MimeSource) -> Result<Accepted, GraphError> {
+        let token = self.token().await?;
+        match self.attempt(mailbox, message, &token).await {
+            Err(error) if error.status() == Some(401) => {
+                tracing::info!(%error, mailbox = %mailbox, "graph.token_refused");
+                self.tokens.invalidate(&token);
+                let fresh = self.token().await?;
+                self.attempt(mailbox, message, &fresh).await
+            }
+            result => result,
+        }
+    }
+
+    async fn token(&self) -> Result<AccessToken, GraphError> {
+        self.tokens.token().await.map_err(|error| {
+            let class = if error.is_transient() {
+                FailureClass::Transient { retry_after: error.retry_after() }
+            } else {
+                FailureClass::Configuration
+            };
+            GraphError { cause: Cause::Token(error), class, client_request_id: entra::fresh_guid() }
+        })
+    }
+
+    /// One request. Whatever it answers, nothing is tried a second time here.
+    async fn attempt(
+        &self,
+        mailbox: &MailboxSegment,
+        message: &dyn MimeSource,
+        token: &AccessToken,
+    ) -> Result<Accepted, GraphError> {
+        let id = entra::fresh_guid();
+        let fail = |cause, class| GraphError { cause, class, client_request_id: id.clone() };
+        let nothing_sent = FailureClass::Transient { retry_after: None };
+        let opened = message.open().await.map_err(|error| fail(Cause::Source(error), nothing_sent))?;
+        let request_bytes = opened.request_bytes();
+        let (body, progress) = EncodedBody::new(opened);
+        let request =
+            self.request(mailbox, token, &id, body).ok_or_else(|| fail(Cause::Address, FailureClass::Configuration))?;
+        let deadline = self.deadlines.total(request_bytes);
+        let answer = match tokio::time::timeout(deadline, self.connections.client().execute(request)).await {
+            Err(_) => {
+                let sent = progress.sent();
+                return Err(fail(Cause::Lost { sent, problem: LostBy::Deadline(deadline) }, class_of_lost(sent)));
+            }
+            Ok(Err(error)) => {
+                let (cause, class) = lost(&error, &progress);
+                return Err(fail(cause, class));
+            }
+            Ok(Ok(answer)) => answer,
+        };
+        if answer.status() == StatusCode::ACCEPTED {
+            let text = |name| answer.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).map(str::to_owned);
+            return Ok(Accepted { request_id: text("request-id"), date: text("date"), client_request_id: id });
+        }
+        let refusal = self.read_refusal(answer).await;
+        self.learn_from(&refusal, token);
+        let row = failure_table::find(&refusal);
+        let class = failure_table::class_of(row, &refusal, progress.sent(), request_bytes);
+        let claims = failure_table::is_about_permission(&refusal).then(|| token.claims().ok()).flatten();
+        let mailbox = mailbox.to_string();
+        Err(fail(Cause::Refused(Box::new(Refused { refusal, row, claims, mailbox })), class))
+    }
+
+    fn request(&self, mailbox: &MailboxSegment, token: &AccessToken, id: &str, body: EncodedBody) -> Option<Request> {
+        let text = format!("{}/v1.0/{}/sendMail", self.root, mailbox.path());
+        // A URL library that would rather have another path must not get its way.
+        let url = Url::parse(&text).ok().filter(|url| url.as_str() == text)?;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
+        bearer.set_sensitive(true);
+        let mut request = Request::new(Method::POST, url);
+        let headers: &mut HeaderMap = request.headers_mut();
+        headers.insert(AUTHORIZATION, bearer);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert("client-request-id", HeaderValue::try_from(id).ok()?);
+        *request.body_mut() = Some(Body::wrap(body));
+        Some(request)
+    }
+
+    /// Reads as much of a refusal's body as makes sense. A body that breaks or dawdles costs words, not the verdict.
+    async fn read_refusal(&self, mut answer: Response) -> Refusal {
+        let head = Refusal::from_head(answer.status().as_u16(), answer.headers(), Timestamp::now());
+        let mut body = Vec::new();
+        let reading = async {
+            while let Ok(Some(chunk)) = answer.chunk().await {
+                let room = MAX_BODY_BYTES.saturating_sub(body.len());
+                body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+                if body.len() >= MAX_BODY_BYTES {
+                    break;
+                }
+            }
+        };
+        // On a timeout, what was read until then is used.
+        let _ = tokio::time::timeout(self.deadlines.error_body, reading).await;
+        head.with_body(&body)
+    }
+
+    fn learn_from(&self, refusal: &Refusal, token: &AccessToken) {
+        match refusal.status {
+            503 | 504 => self.connections.renew(),
+            // Permissions are written into the token when it is issued. Without this, a grant made in Entra today would
+            // be noticed only when this token ends, an hour later.
+            403 if token.age() > STALE_PERMISSIONS_AFTER => self.tokens.invalidate(token),
+            _ => {}
+        }
+    }
+}
+
+/// A refused token is replaced at most this often, so that a mailbox we may not use does not cause a sign-in per message.
+const STALE_PERMISSIONS_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl fmt::Debug for GraphMail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphMail")
+            .field("root", &self.root)
+            .field("deadlines", &self.deadlines)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an attempt without an answer was, and what it means for the message.
+fn lost(error: &reqwest::Error, progress: &Progress) -> (Cause, FailureClass) {
+    if let Some(read_error) = progress.take_read_error() {
+        return (Cause::Source(read_error), FailureClass::Transient { retry_after: None });
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let detail = if error.source().is_none() { "the request failed".to_owned() } else { innermost.to_string() };
+    let (sent, problem) = if error.is_connect() {
+        let host = error.url().and_then(Url::host_str).unwrap_or("Microsoft Graph").to_owned();
+        (Sent::Nothing, LostBy::Connecting { host, detail })
+    } else {
+        (progress.sent(), LostBy::Breaking(detail))
+    };
+    (Cause::Lost { sent, problem }, class_of_lost(sent))
+}

@@ -1,0 +1,56 @@
+//! The pool of connections, and its renewal.
+//!
+//! A `503` or `504` often comes from one overloaded front end, and a kept connection leads to the same one again. Microsoft
+//! advises to retry over a new connection, which means another pool: the old one ends with its last request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::Client;
+use tokio::time::Instant;
+
+/// A new pool costs TLS handshakes; in a longer outage every request would throw one away.
+const NOT_AGAIN_WITHIN: Duration = Duration::from_secs(10);
+
+type Renew = Arc<dyn Fn() -> Option<Client> + Send + Sync>;
+
+pub(crate) struct Connections {
+    current: Mutex<Current>,
+    renew: Option<Renew>,
+}
+
+struct Current {
+    client: Client,
+    renewed: Option<Instant>,
+}
+
+impl Connections {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { current: Mutex::new(Current { client, renewed: None }), renew: None }
+    }
+
+    pub(crate) fn renewed_by(&self, renew: impl Fn() -> Option<Client> + Send + Sync + 'static) -> Self {
+        Self { renew: Some(Arc::new(renew)), ..Self::new(self.client()) }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).client.clone()
+    }
+
+    /// Makes the next request go over a new connection, unless the last renewal was moments ago.
+    pub(crate) fn renew(&self) {
+        let Some(renew) = &self.renew else { return };
+        let now = Instant::now();
+        {
+            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            if current.renewed.is_some_and(|last| now.saturating_duration_since(last) < NOT_AGAIN_WITHIN) {
+                return;
+            }
+            current.renewed = Some(now);
+        }
+        // Outside the lock: making a client reads the system's certificates.
+        if let Some(client) = renew() {
+            self.current.lock().unwrap_or_else(PoisonError::into_inner).client = client;
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! What each answer of Graph means: class, cause, fix, who. One row an answer, first match wins.
+//!
+//! Promise: every answer other than `202` has a row; the last rows go by status alone.
+//!
+//! Rows are chosen by status and code. Text is looked at in two rows only, where Microsoft gives one code to two
+//! different things, and each says so.
+
+use entra::{Claims, Explanation, Who};
+
+use crate::error::{FailureClass, Refused, Sent};
+use crate::refusal::Refusal;
+
+/// What a row makes of the message; [`class_of`] adds the waiting time and what is known about the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Permanent,
+    Configuration,
+    Transient,
+    Quota,
+    TooLarge,
+    /// Uncertain if the whole request had gone out, else transient.
+    Unknown,
+    /// A success that is none; see [`class_of_strange_success`].
+    StrangeSuccess,
+}
+
+/// One kind of answer.
+#[derive(Debug)]
+pub(crate) struct Row {
+    statuses: &'static [u16],
+    /// Lower case; empty for any.
+    codes: &'static [&'static str],
+    /// Lower case, part of the message; empty for any.
+    text: &'static str,
+    kind: Kind,
+    cause: &'static str,
+    fix: &'static str,
+    who: Who,
+}
+
+const fn row(
+    statuses: &'static [u16],
+    codes: &'static [&'static str],
+    kind: Kind,
+    cause: &'static str,
+    fix: &'static str,
+    who: Who,
+) -> Row {
+    Row { statuses, codes, text: "", kind, cause, fix, who }
+}
+
+const fn row_with_text(text: &'static str, row: Row) -> Row {
+    Row { text, ..row }
+}
+
+use Kind::{Configuration, Permanent, Quota, StrangeSuccess, TooLarge, Transient, Unknown};
+use Who::{
+    Developers, EntraAdministrator, ExchangeAdministrator, GatewayAdministrator, NetworkAdministrator, Nobody, Sender,
+};
+
+const ANY: &[u16] = &[];
+const NOTHING: &str = "Nothing: it is tried again.";
+const OUR_FAULT: &str = "Report it, with the request-id: the gateway must not send such a request.";
+
+static TABLE: &[Row] = &[
+    // Who we are: 401 comes here only after a fresh token was refused as well.
+    row(
+        &[401],
+        &["invalidauthenticationtoken"],
+        Configuration,
+        "Graph does not accept the access token, not even a freshly issued one: it is for another service or cloud, or \
+         this machine's or a proxy's changes damage it.",
+        "Compare cloud, tenant and the token's audience; check the clock and that no proxy changes the Authorization header.",
+        GatewayAdministrator,
+    ),
+    row(
+        &[401],
+        &["unknownerror"],
+        Configuration,
+        "The token is valid, but its permissions do not fit this call.",
+        "Grant the application permission Mail.Send with admin consent.",
+        EntraAdministrator,
+    ),
+    row(
+        &[401],
+        &[],
+        Configuration,
+        "Graph does not accept the access token, not even a freshly issued one.",
+        "Check cloud, tenant, Conditional Access for workloads, and the application's permissions.",
+        EntraAdministrator,
+    ),
+    // What we may.
+    // The one code for 'not permitted at all' and 'not permitted for this mailbox'; the text decides words, not the class.
+    row_with_text(
+        "access to odata is disabled",
+        row(
+            ANY,
+            &["erroraccessdenied"],
+            Configuration,
+            "An application access policy of Exchange Online keeps this application out of the mailbox.",
+            "Put the mailbox into the policy's group, or replace the policy by RBAC for Applications; changes take up to two hours.",
+            ExchangeAdministrator,
+        ),
+    ),
+    row(
+        ANY,
+        &["erroraccessdenied", "accessdenied", "authorization_requestdenied"],
+        Configuration,
+        "The application may not send from this mailbox: Mail.Send is not granted, or the RBAC scope leaves the mailbox out.",
+        "Grant the application permission Mail.Send with admin consent, or extend the management scope; the latter takes up \
+         to two hours.",
+        EntraAdministrator,
+    ),
+    row(
+        ANY,
+        &["errorsendasdenied", "errorsendonbehalfofdenied"],
+        Permanent,
+        "The message's From is not the mailbox it is sent from, and the mailbox has no Send As right for it.",
+        "Grant Send As, route this sender to its own mailbox, or let the gateway rewrite From.",
+        ExchangeAdministrator,
+    ),
+    row(
+        ANY,
+        &["erroraccountsuspend", "errormessagesubmissionblocked", "erroraccountsuspended"],
+        Configuration,
+        "Microsoft has restricted this mailbox from sending, as it does after a burst that looks like spam.",
+        "Remove it from the restricted entities in the Defender portal, after finding out why.",
+        ExchangeAdministrator,
+    ),
+    // The mailbox.
+    row(
+        ANY,
+        &["errorquotaexceeded"],
+        Quota,
+        "The sending mailbox is full, so the message cannot be written to Drafts and Sent Items.",
+        "Empty the mailbox, enlarge it, or apply a retention policy to Sent Items.",
+        ExchangeAdministrator,
+    ),
+    row(
+        ANY,
+        &["errorinvaliduser"],
+        Configuration,
+        "There is no such mailbox in this tenant. An alias is not enough: Graph wants the user principal name or object id.",
+        "Correct the Mailbox Email Address, or create the mailbox.",
+        GatewayAdministrator,
+    ),
+    row(
+        ANY,
+        &["mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi"],
+        Configuration,
+        "The mailbox has no Exchange Online licence, is deleted, or is still on a local Exchange server.",
+        "Assign a licence, restore or migrate the mailbox.",
+        ExchangeAdministrator,
+    ),
+    row(
+        &[404],
+        &["resourcenotfound", "request_resourcenotfound"],
+        Configuration,
+        "Graph finds no such mailbox: the tenant has no Exchange Online, or the cloud is the wrong one.",
+        "Check the Mailbox Email Address, the tenant's licences and the cloud.",
+        GatewayAdministrator,
+    ),
+    row(
+        ANY,
+        &["errormailboxmoveinprogress", "errormailboxstoreunavailable", "errormailboxfailover"],
+        Transient,
+        "The mailbox is being moved, or its store is not available just now.",
+        NOTHING,
+        Nobody,
+    ),
+    row(
+        ANY,
+        &["erroritemnotfound"],
+        Permanent,
+        "The draft is no longer there.",
+        "Send the message again; check that nothing empties the Drafts folder.",
+        GatewayAdministrator,
+    ),
+    // The message.
+    row(
+        ANY,
+        &["errorinvalidrecipients"],
+        Permanent,
+        "At least one recipient's address is not valid, or there is none; Graph refuses the whole message for it.",
+        "Correct the address.",
+        Sender,
+    ),
+    row(
+        ANY,
+        &["errormessagesizeexceeded"],
+        Permanent,
+        "The message is larger than the mailbox may send.",
+        "Send a smaller message, or raise MaxSendSize of the mailbox (150 MB at most).",
+        Sender,
+    ),
+    row(
+        ANY,
+        &["errorattachmentsizelimitexceeded"],
+        Permanent,
+        "An attachment is larger than Exchange Online takes.",
+        "Send a link instead.",
+        Sender,
+    ),
+    row(
+        ANY,
+        &["errormimecontentinvalid"],
+        Permanent,
+        "Exchange cannot make sense of the message's MIME structure.",
+        "Repair the program that makes the message.",
+        Sender,
+    ),
+    row(
+        ANY,
+        &["errormimecontentinvalidbase64string"],
+        Permanent,
+        "The request's base64 was damaged.",
+        OUR_FAULT,
+        Developers,
+    ),
+    row(
+        ANY,
+        &[
+            "invalidinternetmessageheader",
+            "invalidinternetmessageheadercollection",
+            "requestbodyread",
+            "unabletodeserializepostbody",
+            "errorinvalidrequest",
+            "errorattachmentsizeshouldnotbelessthanminimumsize",
+        ],
+        Permanent,
+        "Graph does not accept the form of the request.",
+        OUR_FAULT,
+        Developers,
+    ),
+    // The only sign of a request too large for the JSON gateway: its code, BadRequest, is that of everything else too.
+    row_with_text(
+        "maximum request length",
+        row(
+            &[400],
+            &[],
+            TooLarge,
+            "The request is larger than Graph takes at once (4 MB).",
+            "Allow large messages on the connection (needs Mail.ReadWrite), or send by SMTP.",
+            GatewayAdministrator,
+        ),
+    ),
+    row(
+        &[413],
+        &[],
+        TooLarge,
+        "The request is larger than Graph takes at once (4 MB).",
+        "Allow large messages on the connection (needs Mail.ReadWrite), or send by SMTP.",
+        GatewayAdministrator,
+    ),
+    // How much.
+    row(
+        ANY,
+        &["errorexceededmessagelimit"],
+        Quota,
+        "The mailbox has used up its sending limit, or Microsoft wants the account verified.",
+        "Look for a notice in the mailbox's Inbox; new tenants and consumer accounts have low limits.",
+        ExchangeAdministrator,
+    ),
+    row(
+        ANY,
+        &["errorsubmissionquotaexceeded"],
+        Quota,
+        "The mailbox has reached 10,000 recipients within 24 hours.",
+        "Spread the mail over several mailboxes, or use a service made for bulk mail.",
+        ExchangeAdministrator,
+    ),
+    row(
+        ANY,
+        &["errorexceededmaxrecipientlimit", "errorexceededhourlymessagelimit"],
+        Quota,
+        "The mailbox has reached a limit on recipients or messages.",
+        "Wait, or spread the mail over several mailboxes.",
+        ExchangeAdministrator,
+    ),
+    row(
+        &[429],
+        &["applicationthrottled"],
+        Transient,
+        "More requests at once than Graph takes for one mailbox (4): other software uses the same application and mailbox.",
+        "Lower the number in flight on the connection, or register an application of the gateway's own.",
+        GatewayAdministrator,
+    ),
+    row(
+        &[429],
+        &[],
+        Transient,
+        "Graph limits the rate of requests.",
+        "Nothing: the gateway waits as long as Graph asks for.",
+        Nobody,
+    ),
+    row(
+        &[507],
+        &[],
+        Quota,
+        "Storage of the mailbox or tenant is used up.",
+        "Free or enlarge it.",
+        ExchangeAdministrator,
+    ),
+    row(&[509], &[], Quota, "A bandwidth limit of the tenant is used up.", "Wait.", Nobody),
+    // By status alone.
+    row(
+        &[502, 504],
+        &[],
+        Unknown,
+        "A gateway in front of Exchange gave up waiting; what became of the message is not known there.",
+        "Look into Sent Items of the mailbox before sending it again by hand.",
+        GatewayAdministrator,
+    ),
+    row(
+        &[500, 501, 503, 505, 506, 508, 510, 511],
+        &[],
+        Transient,
+        "Microsoft Graph has a passing problem.",
+        NOTHING,
+        Nobody,
+    ),
+    row(&[408, 409, 423, 424, 425], &[], Transient, "Microsoft Graph has a passing problem.", NOTHING, Nobody),
+    row(
+        &[407],
+        &[],
+        Configuration,
+        "The proxy wants a name and password, or refuses the given ones.",
+        "Correct the proxy's URL.",
+        NetworkAdministrator,
+    ),
+    row(
+        &[403, 451],
+        &[],
+        Configuration,
+        "The request was forbidden, by Graph or by a proxy on the way.",
+        "Check the application's permissions and the proxy's rules.",
+        EntraAdministrator,
+    ),
+    row(
+        &[404, 410],
+        &[],
+        Configuration,
+        "There is nothing at this address of Graph.",
+        "Check the cloud, its Graph address and the Mailbox Email Address.",
+        GatewayAdministrator,
+    ),
+];
+
+static STRANGE_SUCCESS: Row = row(
+    ANY,
+    &[],
+    StrangeSuccess,
+    "The answer was a success, but not the one that means accepted (202).",
+    "If the message is large, allow large messages on the connection. Otherwise see what answers in Graph's place.",
+    GatewayAdministrator,
+);
+static REDIRECT: Row = row(
+    ANY,
+    &[],
+    Configuration,
+    "Something redirects the request to another address; Graph never does.",
+    "Check the cloud's Graph address and the proxy: a sign-in page of the network answers like this.",
+    NetworkAdministrator,
+);
+static OTHER_REFUSAL: Row = row(
+    ANY,
+    &[],
+    Permanent,
+    "Graph refuses this message for a reason this gateway has no words for.",
+    "Look the code up in Microsoft's documentation; the request-id lets Microsoft's support find the call.",
+    GatewayAdministrator,
+);
+static OTHER_FAILURE: Row =
+    row(ANY, &[], Transient, "Microsoft Graph failed for a reason this gateway has no words for.", NOTHING, Nobody);
+
+/// The row for an answer.
+pub(crate) fn find(refusal: &Refusal) -> &'static Row {
+    let codes: Vec<String> = refusal.codes().map(str::to_ascii_lowercase).collect();
+    let message = refusal.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let matches = |row: &&Row| {
+        (row.statuses.is_empty() || row.statuses.contains(&refusal.status))
+            && (row.codes.is_empty() || row.codes.iter().any(|known| codes.iter().any(|code| code == known)))
+            && message.contains(row.text)
+    };
+    match refusal.status {
+        // A code inside a success or a redirect would be somebody's joke.
+        ..=299 => &STRANGE_SUCCESS,
+        300..=399 => &REDIRECT,
+        // A gateway's 502 or 504 tells nothing about what lies behind it, whatever code it carries.
+        502 | 504 => TABLE.iter().find(|row| row.kind == Unknown).unwrap_or(&OTHER_FAILURE),
+        status => TABLE.iter().find(matches).unwrap_or(if status < 500 { &OTHER_REFUSAL } else { &OTHER_FAILURE }),
+    }
+}
+
+/// What to do with a message that got this answer, to a request of this many bytes.
+pub(crate) fn class_of(row: &Row, refusal: &Refusal, sent: Sent, request_bytes: u64) -> FailureClass {
+    let retry_after = refusal.retry_after;
+    match row.kind {
+        Permanent => FailureClass::Permanent,
+        Configuration => FailureClass::Configuration,
+        Transient => FailureClass::Transient { retry_after },
+        Quota => FailureClass::Quota { retry_after },
+        TooLarge => FailureClass::TooLarge,
+        Unknown if sent == Sent::Everything => FailureClass::Uncertain,
+        Unknown => FailureClass::Transient { retry_after },
+        StrangeSuccess => class_of_strange_success(refusal, request_bytes),
+    }
+}
+
+/// The smallest request for which Graph was seen to answer `200` and send nothing: 2.2 MB of MIME, in base64.
+const SUSPICIOUS_REQUEST_BYTES: u64 = 2_900_000;
+
+/// A success other than `202`. Graph gives one to a message over its limit, and sends nothing: that one is too large.
+/// Without Graph's ids, something on the way answered in its place, and Graph never saw the message. What is left, a small
+/// message and Graph itself, is documented nowhere, so it is not known whether it was sent.
+fn class_of_strange_success(refusal: &Refusal, request_bytes: u64) -> FailureClass {
+    if !refusal.is_from_graph() {
+        FailureClass::Transient { retry_after: refusal.retry_after }
+    } else if request_bytes >= SUSPICIOUS_REQUEST_BYTES {
+        FailureClass::TooLarge
+    } else {
+        FailureClass::Uncertain
+    }
+}
+
+/// Puts an answer into words.
+pub(crate) fn explain(class: FailureClass, refused: &Refused) -> Explanation {
+    let Refused { refusal, row, claims, mailbox } = refused;
+    let what = match class {
+        FailureClass::Uncertain => {
+            format!("It is not known whether the message was sent from {mailbox}: it may have been delivered.")
+        }
+        _ => format!("Microsoft Graph did not accept the message from {mailbox}."),
+    };
+    let mut why = row.cause.to_owned();
+    if let Some(recipient) = refusal.invalid_recipient() {
+        why.push_str(&format!(" The recipient is {recipient}."));
+    }
+    if let Some(claims) = claims {
+        why.push_str(&describe(claims));
+    }
+    if let Some(error) = &refusal.challenge {
+        why.push_str(&format!(" The challenge is {error}."));
+    }
+    why.push_str(&format!(" Graph says: {refusal}"));
+    if let Some(date) = &refusal.date {
+        why.push_str(&format!(" at {date}"));
+    }
+    Explanation::new(what, why, row.fix, row.who)
+}
+
+/// What the refused token says about itself. That `roles` is empty is legitimate with RBAC for Applications, so it is
+/// reported, not judged.
+fn describe(claims: &Claims) -> String {
+    let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+    let granted = match (claims.roles.as_slice(), &claims.scp) {
+        ([], None) => "no roles (right if RBAC for Applications grants the access)".to_owned(),
+        ([], Some(scp)) => format!("scopes {scp}"),
+        (roles, _) => format!("roles {}", roles.join(" ")),
+    };
+    format!(
+        " The token is for audience {}, tenant {}, application {}, with {granted}.",
+        or_none(&claims.aud),
+        or_none(&claims.tid),
+        or_none(&claims.appid),
+    )
+}
+
+/// Whether what a refused token says about itself helps to explain this answer.
+pub(crate) fn is_about_permission(refusal: &Refusal) -> bool {
+    matches!(refusal.status, 401 | 403)
+}

@@ -1,0 +1,123 @@
+//! The network as an administrator describes it: proxy, exceptions, private certificate authorities.
+//!
+//! Promise: a client made here goes the configured way and no other. The environment (`HTTPS_PROXY`, `NO_PROXY`) has no
+//! say; redirects are not followed; nothing is retried behind our back; `https` crosses a proxy through `CONNECT` only, so
+//! neither token nor mail is ever shown to it. Plain `http` exists for loopback addresses alone and goes there directly.
+
+use std::fmt;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect, retry};
+use url::Url;
+
+/// How to reach the outside.
+#[derive(Clone)]
+pub struct Network {
+    /// `http://user:password@host:port`.
+    pub proxy: Option<Url>,
+    /// Host names (with their subdomains), addresses and networks reached without the proxy.
+    pub no_proxy: Vec<String>,
+    /// Certificates trusted besides the system's, PEM.
+    pub ca_bundle_pem: Option<Vec<u8>>,
+    /// For one connection: name, proxy, TLS. A host that is there answers within a second or two; some proxies take several.
+    pub connect_timeout: Duration,
+    /// Idle connections are closed after this. Shorter than what the far side keeps, because a connection that is closed
+    /// there just as a message goes out leaves that message uncertain.
+    pub idle_timeout: Duration,
+    /// Idle connections kept for each host: as many as are commonly in flight at once.
+    pub idle_per_host: usize,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            proxy: None,
+            no_proxy: Vec::new(),
+            ca_bundle_pem: None,
+            connect_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(30),
+            idle_per_host: 64,
+        }
+    }
+}
+
+/// Why no client can be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    #[error("the proxy's URL must begin with http:// or https:// and name a host")]
+    Proxy,
+    #[error("the CA bundle is not a list of certificates in PEM form")]
+    CaBundle,
+    #[error("the HTTP client could not be set up: {0}")]
+    Client(String),
+}
+
+impl Network {
+    /// A client for everything that leaves: sign-in, Graph, uploads.
+    pub fn client(&self) -> Result<Client, NetworkError> {
+        let roots = match &self.ca_bundle_pem {
+            Some(pem) => read_bundle(pem)?,
+            None => Vec::new(),
+        };
+        let with_system_roots = self.builder()?.tls_certs_merge(roots.clone()).build();
+        with_system_roots.or_else(|error| {
+            // A machine without any certificate of its own (a bare container) still has the bundle, or plain http to itself.
+            tracing::warn!(%error, "graph.no_system_certificates");
+            let alone = self.builder()?.tls_certs_only(roots).build();
+            alone.map_err(|error| NetworkError::Client(error.to_string()))
+        })
+    }
+
+    fn builder(&self) -> Result<ClientBuilder, NetworkError> {
+        let builder = Client::builder()
+            // First: it also drops what was found in the environment.
+            .no_proxy()
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30))
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(self.idle_timeout)
+            .pool_max_idle_per_host(self.idle_per_host);
+        match &self.proxy {
+            Some(url) => Ok(builder.proxy(self.proxy(url)?)),
+            None => Ok(builder),
+        }
+    }
+
+    fn proxy(&self, url: &Url) -> Result<Proxy, NetworkError> {
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(NetworkError::Proxy);
+        }
+        // Taken out of the URL and given apart, so that a password with '@' or ':' in it arrives as it was meant.
+        let mut bare = url.clone();
+        bare.set_username("").and_then(|()| bare.set_password(None)).map_err(|()| NetworkError::Proxy)?;
+        let mut proxy = Proxy::https(bare).map_err(|_| NetworkError::Proxy)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            proxy = proxy.basic_auth(&decoded(url.username()), &decoded(url.password().unwrap_or_default()));
+        }
+        Ok(proxy.no_proxy(NoProxy::from_string(&self.no_proxy.join(","))))
+    }
+}
+
+fn read_bundle(pem: &[u8]) -> Result<Vec<Certificate>, NetworkError> {
+    let certificates = Certificate::from_pem_bundle(pem).map_err(|_| NetworkError::CaBundle)?;
+    if certificates.is_empty() { Err(NetworkError::CaBundle) } else { Ok(certificates) }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proxy =
+            self.proxy.as_ref().map(|url| (url.host_str().unwrap_or_default().to_owned(), url.port_or_known_default()));
+        f.debug_struct("Network")
+            .field("proxy", &proxy)
+            .field("no_proxy", &self.no_proxy)
+            .field("ca_bundle", &self.ca_bundle_pem.is_some())
+            .finish_non_exhaustive()
+    }
+}

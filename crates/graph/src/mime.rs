@@ -1,0 +1,72 @@
+//! A message to send: where it can be read from, as often as it takes.
+//!
+//! Promise: a [`MimeSource`] opens the same bytes each time. A retry reads them again; no attempt ever continues a body that
+//! another one began (a consumed stream was once re-sent as an empty mail).
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::io::AsyncRead;
+
+/// Opens the message, from its first byte, once per attempt.
+#[async_trait]
+pub trait MimeSource: Send + Sync {
+    async fn open(&self) -> io::Result<MimeBody>;
+}
+
+/// A message held in memory.
+#[async_trait]
+impl MimeSource for Bytes {
+    async fn open(&self) -> io::Result<MimeBody> {
+        Ok(MimeBody::from_bytes(self.clone()))
+    }
+}
+
+pub(crate) type Reader = Pin<Box<dyn AsyncRead + Send + Sync>>;
+
+/// One reading of a message: a part in memory, such as a rewritten header section, then the rest from a reader.
+pub struct MimeBody {
+    pub(crate) head: Bytes,
+    pub(crate) rest: Option<(Reader, u64)>,
+}
+
+impl MimeBody {
+    pub fn from_bytes(whole: Bytes) -> Self {
+        Self { head: whole, rest: None }
+    }
+
+    /// `rest` gives exactly `rest_bytes` bytes; fewer is a read error, more are not read.
+    pub fn with_rest(head: Bytes, rest: impl AsyncRead + Send + Sync + 'static, rest_bytes: u64) -> Self {
+        Self { head, rest: Some((Box::pin(rest), rest_bytes)) }
+    }
+
+    /// Length of the message in bytes.
+    pub fn len(&self) -> u64 {
+        let head = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
+        head.saturating_add(self.rest.as_ref().map_or(0, |(_, bytes)| *bytes))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Length of the request body that carries it: base64 without line breaks.
+    pub fn request_bytes(&self) -> u64 {
+        Self::request_bytes_for(self.len())
+    }
+
+    /// Length of the request body that carries a message of `mime_bytes`. Graph takes 4 MiB, which is 3 145 728 bytes of
+    /// message; the administrator's threshold is compared with this.
+    pub fn request_bytes_for(mime_bytes: u64) -> u64 {
+        mime_bytes.div_ceil(3).saturating_mul(4)
+    }
+}
+
+impl fmt::Debug for MimeBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MimeBody").field("bytes", &self.len()).finish_non_exhaustive()
+    }
+}
