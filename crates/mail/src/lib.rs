@@ -6,9 +6,17 @@
 //! Left to others: sockets, files, clocks, async. Everything here is a plain function of its arguments.
 
 mod address;
+pub mod address_list;
 mod envelope;
+pub mod from;
+pub mod header;
+mod header_edit;
 mod id;
+pub mod line_endings;
+pub mod recipients;
+pub mod split;
 mod status;
+pub mod trace;
 
 pub use address::{Address, AddressError, ReversePath};
 pub use envelope::{BodyType, DsnNotify, DsnReturn, Envelope, Recipient};
