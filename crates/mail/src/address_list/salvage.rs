@@ -63,7 +63,7 @@ pub fn every_address(value: &[u8]) -> Vec<Address> {
 
 /// The value cut at commas and semicolons that stand outside quotes. Quotes that do not close are ordinary characters.
 fn pieces(value: &[u8]) -> Vec<&[u8]> {
-    let quotes_close = memchr_iter(b'"', value).count() % 2 == 0;
+    let quotes_close = memchr_iter(b'"', value).count().is_multiple_of(2);
     let mut in_quotes = false;
     value
         .split(|byte| {
