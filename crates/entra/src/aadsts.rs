@@ -3,6 +3,8 @@
 //! Promise: words only. Whether to retry is decided elsewhere, on the OAuth `error`: Microsoft adds and renumbers these
 //! codes without notice ("Microsoft Entra authentication and authorization error codes").
 
+use std::fmt::Write as _;
+
 use crate::explanation::{Explanation, Who};
 use crate::refusal::Refusal;
 
@@ -233,15 +235,16 @@ static BY_OAUTH_ERROR: &[(&str, &str, &str, Who)] = &[
 pub(crate) fn explain(what: &'static str, status: u16, refusal: &Refusal) -> Explanation {
     let (cause, fix, who) = words(status, refusal);
     let mut why = cause.to_owned();
+    // Writing to a String cannot fail.
     let sentence = refusal.sentence();
     if sentence.is_empty() {
-        why.push_str(&format!(" ({status} {})", refusal.error));
+        let _ = write!(why, " ({status} {})", refusal.error);
     } else {
-        why.push_str(&format!(" Entra ID says: {sentence} ({status} {})", refusal.error));
+        let _ = write!(why, " Entra ID says: {sentence} ({status} {})", refusal.error);
     }
     for (name, value) in [("trace id", &refusal.trace_id), ("correlation id", &refusal.correlation_id)] {
         if let Some(value) = value {
-            why.push_str(&format!(" {name} {value}"));
+            let _ = write!(why, " {name} {value}");
         }
     }
     Explanation::new(what, why, fix, who)

@@ -6,16 +6,15 @@
 //! More kinds are expected (a federated token file, a managed identity, a user's refresh token), hence `non_exhaustive`:
 //! each becomes a variant here and an arm in `exchange`; nothing else asks which kind it is.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -80,12 +79,12 @@ impl CertificateKey {
         Ok(Self(Arc::new(Inner {
             key,
             thumbprint_sha256: URL_SAFE_NO_PAD.encode(digest),
-            thumbprint_sha256_hex: digest.iter().map(|byte| format!("{byte:02X}")).collect(),
+            thumbprint_sha256_hex: hexadecimal(&digest),
             not_after: Timestamp::from_second(not_after).map_err(|_| CertificateError::NoCertificate)?,
         })))
     }
 
-    /// SHA-256 of the certificate in hexadecimal, as the Entra admin center shows it.
+    /// SHA-256 of the certificate in hexadecimal, as `openssl x509 -fingerprint -sha256` gives it, without the colons.
     pub fn thumbprint(&self) -> &str {
         &self.0.thumbprint_sha256_hex
     }
@@ -123,13 +122,10 @@ fn read_rsa_key(pem: &str) -> Result<EncodingKey, CertificateError> {
         return Err(CertificateError::NotRsa);
     }
     let block = ["RSA PRIVATE KEY", "PRIVATE KEY"].iter().find_map(|label| pem_block(pem, label));
-    EncodingKey::from_rsa_pem(block.ok_or(CertificateError::NoPrivateKey)?.as_bytes()).map_err(|error| {
-        match error.kind() {
-            // A well-formed PKCS#8 structure around a key of another algorithm.
-            ErrorKind::InvalidKeyFormat => CertificateError::NotRsa,
-            _ => CertificateError::NoPrivateKey,
-        }
-    })
+    let block = block.ok_or(CertificateError::NoPrivateKey)?.as_bytes();
+    PrivateKeyDer::from_pem_slice(block).map_err(|_| CertificateError::NoPrivateKey)?;
+    // What is well-formed and yet no RSA key is a key of another algorithm.
+    EncodingKey::from_rsa_pem(block).map_err(|_| CertificateError::NotRsa)
 }
 
 /// The block with this label, markers included: one file may hold the key among certificates.
@@ -138,6 +134,14 @@ fn pem_block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
     let (_, from_begin) = pem.split_at_checked(pem.find(&format!("-----BEGIN {label}-----"))?)?;
     let end = from_begin.find(&end_marker)?.checked_add(end_marker.len())?;
     from_begin.get(..end)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
 }
 
 fn verifies(certificate: &X509Certificate<'_>, signature: &str) -> bool {

@@ -29,7 +29,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 /// What a token without `expires_in` (allowed by RFC 6749 §5.1) is trusted for.
-const UNSTATED_LIFETIME: Duration = Duration::from_secs(5 * 60);
+const UNSTATED_LIFETIME: Duration = Duration::from_mins(5);
 
 /// An app registration, as the administrator entered it.
 #[derive(Debug, Clone)]

@@ -5,22 +5,22 @@ use std::time::Duration;
 use crate::EntraError;
 
 /// Not handed out in the last minute of its life: the request it is for must still arrive, and clocks differ.
-const SAFETY_MARGIN: Duration = Duration::from_secs(60);
+const SAFETY_MARGIN: Duration = Duration::from_mins(1);
 
 /// Refreshed this long before its end, so that an outage of Entra shorter than that is not noticed.
-const AHEAD: Duration = Duration::from_secs(10 * 60);
+const AHEAD: Duration = Duration::from_mins(10);
 
 /// After failures that pass by themselves: 1 s, doubled each time, up to a minute.
 const TRANSIENT_FIRST: Duration = Duration::from_secs(1);
-const TRANSIENT_MAX: Duration = Duration::from_secs(60);
+const TRANSIENT_MAX: Duration = Duration::from_mins(1);
 
 /// After a refusal that a human must mend: Entra locks out clients that hammer (AADSTS50196), and a changed secret makes a
 /// new source anyway, so this only delays noticing a change made in Entra's own admin center.
 const REFUSED_FIRST: Duration = Duration::from_secs(15);
-const REFUSED_MAX: Duration = Duration::from_secs(120);
+const REFUSED_MAX: Duration = Duration::from_mins(2);
 
 /// Entra never asks for more; a proxy's nonsense must not stop mail for a day.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(15);
 
 /// How long a token of this lifetime is handed out. Short lives (a stand-in's, in tests) keep nine tenths.
 pub(crate) fn usable(lifetime: Duration) -> Duration {

@@ -9,6 +9,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use entra::{AccessToken, Root, TokenSource};
 use jiff::Timestamp;
@@ -24,6 +25,10 @@ use crate::failure_table;
 use crate::mailbox::MailboxSegment;
 use crate::mime::MimeSource;
 use crate::refusal::{MAX_BODY_BYTES, Refusal};
+use crate::verdict;
+
+/// A refused token is replaced at most this often, so that a mailbox we may not use does not cause a sign-in per message.
+const STALE_PERMISSIONS_AFTER: Duration = Duration::from_mins(1);
 
 /// Graph has the message. Not: it was delivered; invalid recipients come back later as mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +128,8 @@ impl GraphMail {
         let refusal = self.read_refusal(answer).await;
         self.learn_from(&refusal, token);
         let row = failure_table::find(&refusal);
-        let class = failure_table::class_of(row, &refusal, progress.sent(), request_bytes);
-        let claims = failure_table::is_about_permission(&refusal).then(|| token.claims().ok()).flatten();
+        let class = verdict::class_of(row, &refusal, progress.sent(), request_bytes);
+        let claims = verdict::is_about_permission(&refusal).then(|| token.claims().ok()).flatten();
         let mailbox = mailbox.to_string();
         Err(fail(Cause::Refused(Box::new(Refused { refusal, row, claims, mailbox })), class))
     }
@@ -173,9 +178,6 @@ impl GraphMail {
         }
     }
 }
-
-/// A refused token is replaced at most this often, so that a mailbox we may not use does not cause a sign-in per message.
-const STALE_PERMISSIONS_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl fmt::Debug for GraphMail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use entra::{EntraError, Explanation, Who};
 
-use crate::failure_table::{self, Row};
+use crate::failure_table::Row;
 use crate::refusal::Refusal;
+use crate::verdict;
 
 /// What the caller can do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +150,7 @@ impl GraphError {
                 Who::GatewayAdministrator,
             ),
             Cause::Lost { sent, problem } => explain_lost(*sent, problem),
-            Cause::Refused(refused) => failure_table::explain(self.class, refused),
+            Cause::Refused(refused) => verdict::explain(self.class, refused),
         }
     }
 }
@@ -167,7 +168,7 @@ impl fmt::Display for GraphError {
                 write!(f, "no answer from Graph within {} s", after.as_secs())?;
             }
             Cause::Lost { problem: LostBy::Breaking(detail), .. } => {
-                write!(f, "the connection to Graph broke: {detail}")?
+                write!(f, "the connection to Graph broke: {detail}")?;
             }
             Cause::Refused(refused) => write!(f, "{}", refused.refusal)?,
         }

@@ -1,18 +1,17 @@
-//! What each answer of Graph means: class, cause, fix, who. One row an answer, first match wins.
+//! What each answer of Graph means: kind, cause, fix, who. One row an answer, first match wins.
 //!
 //! Promise: every answer other than `202` has a row; the last rows go by status alone.
 //!
 //! Rows are chosen by status and code. Text is looked at in two rows only, where Microsoft gives one code to two
 //! different things, and each says so.
 
-use entra::{Claims, Explanation, Who};
+use entra::Who;
 
-use crate::error::{FailureClass, Refused, Sent};
 use crate::refusal::Refusal;
 
-/// What a row makes of the message; [`class_of`] adds the waiting time and what is known about the request.
+/// What a row makes of the message; `verdict` adds the waiting time and what is known about the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Permanent,
     Configuration,
     Transient,
@@ -20,22 +19,22 @@ enum Kind {
     TooLarge,
     /// Uncertain if the whole request had gone out, else transient.
     Unknown,
-    /// A success that is none; see [`class_of_strange_success`].
+    /// A success that is none.
     StrangeSuccess,
 }
 
 /// One kind of answer.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     statuses: &'static [u16],
     /// Lower case; empty for any.
     codes: &'static [&'static str],
     /// Lower case, part of the message; empty for any.
     text: &'static str,
-    kind: Kind,
-    cause: &'static str,
-    fix: &'static str,
-    who: Who,
+    pub(crate) kind: Kind,
+    pub(crate) cause: &'static str,
+    pub(crate) fix: &'static str,
+    pub(crate) who: Who,
 }
 
 const fn row(
@@ -390,83 +389,4 @@ pub(crate) fn find(refusal: &Refusal) -> &'static Row {
         502 | 504 => TABLE.iter().find(|row| row.kind == Unknown).unwrap_or(&OTHER_FAILURE),
         status => TABLE.iter().find(matches).unwrap_or(if status < 500 { &OTHER_REFUSAL } else { &OTHER_FAILURE }),
     }
-}
-
-/// What to do with a message that got this answer, to a request of this many bytes.
-pub(crate) fn class_of(row: &Row, refusal: &Refusal, sent: Sent, request_bytes: u64) -> FailureClass {
-    let retry_after = refusal.retry_after;
-    match row.kind {
-        Permanent => FailureClass::Permanent,
-        Configuration => FailureClass::Configuration,
-        Transient => FailureClass::Transient { retry_after },
-        Quota => FailureClass::Quota { retry_after },
-        TooLarge => FailureClass::TooLarge,
-        Unknown if sent == Sent::Everything => FailureClass::Uncertain,
-        Unknown => FailureClass::Transient { retry_after },
-        StrangeSuccess => class_of_strange_success(refusal, request_bytes),
-    }
-}
-
-/// The smallest request for which Graph was seen to answer `200` and send nothing: 2.2 MB of MIME, in base64.
-const SUSPICIOUS_REQUEST_BYTES: u64 = 2_900_000;
-
-/// A success other than `202`. Graph gives one to a message over its limit, and sends nothing: that one is too large.
-/// Without Graph's ids, something on the way answered in its place, and Graph never saw the message. What is left, a small
-/// message and Graph itself, is documented nowhere, so it is not known whether it was sent.
-fn class_of_strange_success(refusal: &Refusal, request_bytes: u64) -> FailureClass {
-    if !refusal.is_from_graph() {
-        FailureClass::Transient { retry_after: refusal.retry_after }
-    } else if request_bytes >= SUSPICIOUS_REQUEST_BYTES {
-        FailureClass::TooLarge
-    } else {
-        FailureClass::Uncertain
-    }
-}
-
-/// Puts an answer into words.
-pub(crate) fn explain(class: FailureClass, refused: &Refused) -> Explanation {
-    let Refused { refusal, row, claims, mailbox } = refused;
-    let what = match class {
-        FailureClass::Uncertain => {
-            format!("It is not known whether the message was sent from {mailbox}: it may have been delivered.")
-        }
-        _ => format!("Microsoft Graph did not accept the message from {mailbox}."),
-    };
-    let mut why = row.cause.to_owned();
-    if let Some(recipient) = refusal.invalid_recipient() {
-        why.push_str(&format!(" The recipient is {recipient}."));
-    }
-    if let Some(claims) = claims {
-        why.push_str(&describe(claims));
-    }
-    if let Some(error) = &refusal.challenge {
-        why.push_str(&format!(" The challenge is {error}."));
-    }
-    why.push_str(&format!(" Graph says: {refusal}"));
-    if let Some(date) = &refusal.date {
-        why.push_str(&format!(" at {date}"));
-    }
-    Explanation::new(what, why, row.fix, row.who)
-}
-
-/// What the refused token says about itself. That `roles` is empty is legitimate with RBAC for Applications, so it is
-/// reported, not judged.
-fn describe(claims: &Claims) -> String {
-    let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-    let granted = match (claims.roles.as_slice(), &claims.scp) {
-        ([], None) => "no roles (right if RBAC for Applications grants the access)".to_owned(),
-        ([], Some(scp)) => format!("scopes {scp}"),
-        (roles, _) => format!("roles {}", roles.join(" ")),
-    };
-    format!(
-        " The token is for audience {}, tenant {}, application {}, with {granted}.",
-        or_none(&claims.aud),
-        or_none(&claims.tid),
-        or_none(&claims.appid),
-    )
-}
-
-/// Whether what a refused token says about itself helps to explain this answer.
-pub(crate) fn is_about_permission(refusal: &Refusal) -> bool {
-    matches!(refusal.status, 401 | 403)
 }

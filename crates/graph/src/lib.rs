@@ -19,6 +19,7 @@ mod http;
 mod mailbox;
 mod mime;
 mod refusal;
+mod verdict;
 
 pub use client::{Accepted, GraphMail};
 pub use deadlines::Deadlines;
