@@ -1,0 +1,204 @@
+//! The tenants as lookup tables: tenant by id or domain, app by client id, user by key or by address.
+//!
+//! Promise: built once, checked while being built, never changed afterwards. Names compare without regard to case,
+//! as Entra and Exchange compare them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jsonwebtoken::DecodingKey;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::config::{self, Certificate, ConfigError, UserState};
+use crate::{digest, guid};
+
+/// All tenants.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    by_key: HashMap<String, Arc<Tenant>>,
+    /// In the order of the settings, for the page.
+    pub(crate) tenants: Vec<Arc<Tenant>>,
+}
+
+/// One tenant.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) domains: Vec<String>,
+    apps: HashMap<String, Arc<App>>,
+    users: HashMap<String, Arc<User>>,
+    /// Mailbox name by further address.
+    aliases: HashMap<String, String>,
+    pub(crate) app_list: Vec<Arc<App>>,
+    pub(crate) user_list: Vec<Arc<User>>,
+}
+
+/// One app registration.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) settings: config::App,
+    /// The service principal's object id.
+    pub(crate) object_id: String,
+    pub(crate) certificates: Vec<RegisteredCertificate>,
+}
+
+/// A certificate an app may sign its assertions with.
+#[derive(Debug)]
+pub(crate) struct RegisteredCertificate {
+    pub(crate) sha1: Vec<u8>,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) key: DecodingKey,
+    /// Seconds since 1970.
+    pub(crate) not_after: i64,
+}
+
+/// One user.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) settings: config::User,
+    pub(crate) id: String,
+    /// The UPN in lower case: the name of the mailbox.
+    pub(crate) mailbox: String,
+}
+
+impl Directory {
+    pub(crate) fn build(tenants: &[config::Tenant]) -> Result<Self, ConfigError> {
+        let mut by_key = HashMap::new();
+        let mut list = Vec::with_capacity(tenants.len());
+        for settings in tenants {
+            let tenant = Arc::new(Tenant::build(settings)?);
+            for key in std::iter::once(&tenant.id).chain(&tenant.domains) {
+                if by_key.insert(key.to_lowercase(), Arc::clone(&tenant)).is_some() {
+                    return Err(ConfigError::DuplicateTenant(key.clone()));
+                }
+            }
+            list.push(tenant);
+        }
+        Ok(Self { by_key, tenants: list })
+    }
+
+    /// Finds a tenant by its id or one of its verified domains.
+    pub(crate) fn tenant(&self, key: &str) -> Option<&Arc<Tenant>> {
+        self.by_key.get(&key.to_lowercase())
+    }
+}
+
+impl Tenant {
+    fn build(settings: &config::Tenant) -> Result<Self, ConfigError> {
+        let mut apps = HashMap::new();
+        let mut app_list = Vec::new();
+        for app in &settings.apps {
+            let app = Arc::new(App::build(app)?);
+            if apps.insert(app.settings.client_id.to_lowercase(), Arc::clone(&app)).is_some() {
+                return Err(ConfigError::Duplicate(app.settings.client_id.clone()));
+            }
+            app_list.push(app);
+        }
+        let mut users = HashMap::new();
+        let mut aliases = HashMap::new();
+        let mut user_list = Vec::new();
+        for user in &settings.users {
+            let user = Arc::new(User::build(user)?);
+            for key in [user.mailbox.clone(), user.id.to_lowercase()] {
+                if users.insert(key, Arc::clone(&user)).is_some() {
+                    return Err(ConfigError::Duplicate(user.settings.upn.clone()));
+                }
+            }
+            for alias in &user.settings.aliases {
+                aliases.insert(alias.to_lowercase(), user.mailbox.clone());
+            }
+            user_list.push(user);
+        }
+        Ok(Self {
+            id: settings.id.clone(),
+            name: settings.name.clone(),
+            domains: settings.domains.clone(),
+            apps,
+            users,
+            aliases,
+            app_list,
+            user_list,
+        })
+    }
+
+    pub(crate) fn app(&self, client_id: &str) -> Option<&Arc<App>> {
+        self.apps.get(&client_id.to_lowercase())
+    }
+
+    /// Finds a user as Graph does: by UPN or object id. An alias is no key.
+    pub(crate) fn user(&self, key: &str) -> Option<&Arc<User>> {
+        self.users.get(&key.to_lowercase()).filter(|user| user.settings.state != UserState::Missing)
+    }
+}
+
+impl Tenant {
+    /// The mailbox that mail to `address` arrives in; for an address outside the tenant, one of its own.
+    pub(crate) fn mailbox_of(&self, address: &str) -> String {
+        let name = address.to_lowercase();
+        self.aliases.get(&name).cloned().unwrap_or(name)
+    }
+}
+
+impl App {
+    fn build(settings: &config::App) -> Result<Self, ConfigError> {
+        let refused = |reason| ConfigError::Certificate { app: settings.client_id.clone(), reason };
+        let mut certificates = Vec::new();
+        for certificate in &settings.certificates {
+            certificates.push(RegisteredCertificate::read(certificate).map_err(refused)?);
+        }
+        Ok(Self {
+            object_id: guid::derived(&format!("service principal {}", settings.client_id)),
+            settings: settings.clone(),
+            certificates,
+        })
+    }
+}
+
+impl RegisteredCertificate {
+    fn read(source: &Certificate) -> Result<Self, String> {
+        let pem = match source {
+            Certificate::Pem(text) => text.clone(),
+            Certificate::File(path) => {
+                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+        };
+        let der = first_certificate(&pem)?;
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| error.to_string())?;
+        Ok(Self {
+            sha1: digest::sha1(&der),
+            sha256: digest::sha256(&der),
+            // For an RSA key the bit string of the public key info is the PKCS#1 key.
+            key: DecodingKey::from_rsa_der(parsed.public_key().subject_public_key.data.as_ref()),
+            not_after: parsed.validity().not_after.timestamp(),
+        })
+    }
+}
+
+/// The first certificate of a PEM text, which may hold the private key as well.
+fn first_certificate(pem: &str) -> Result<Vec<u8>, String> {
+    use rustls_pki_types::pem::PemObject as _;
+    let der = rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(der.as_ref().to_vec())
+}
+
+impl User {
+    fn build(settings: &config::User) -> Result<Self, ConfigError> {
+        let is_address =
+            settings.upn.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        if !is_address {
+            return Err(ConfigError::NotAnAddress(settings.upn.clone()));
+        }
+        Ok(Self {
+            id: settings.id.clone().unwrap_or_else(|| guid::derived(&settings.upn.to_lowercase())),
+            mailbox: settings.upn.to_lowercase(),
+            settings: settings.clone(),
+        })
+    }
+
+    /// Whether `address` is one of the mailbox's own.
+    pub(crate) fn owns(&self, address: &str) -> bool {
+        let same = |own: &String| own.to_lowercase() == address.to_lowercase();
+        same(&self.settings.upn) || self.settings.aliases.iter().any(same)
+    }
+}

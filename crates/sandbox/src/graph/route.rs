@@ -1,0 +1,107 @@
+//! From path segments to an operation on a mailbox.
+//!
+//! Promise: each segment is percent-decoded exactly once and never again; names of operations compare without case.
+
+use super::failure::Failure;
+use crate::exchange::decode_segment;
+
+/// Whose mailbox a path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MailboxKey {
+    Me,
+    /// The key as the client means it, decoded.
+    User(String),
+}
+
+/// What a path asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Operation {
+    SendMail,
+    /// Drafts, attachments, batches: part of Graph, not of this tenant.
+    Other(String),
+}
+
+/// Reads the segments after the version.
+pub(crate) fn read(segments: &[&str]) -> Result<(MailboxKey, Operation), Failure> {
+    let mut decoded = Vec::with_capacity(segments.len());
+    for segment in segments {
+        decoded.push(decode_segment(segment).ok_or_else(|| Failure::new(400, "BadRequest", "Invalid URL encoding."))?);
+    }
+    let names: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [me, rest @ ..] if me.eq_ignore_ascii_case("me") => Ok((MailboxKey::Me, operation(rest)?)),
+        [users, key, rest @ ..] if users.eq_ignore_ascii_case("users") && !key.is_empty() => {
+            Ok((MailboxKey::User((*key).to_owned()), operation(rest)?))
+        }
+        [users, rest @ ..] => match key_in_parentheses(users) {
+            Some(key) => Ok((MailboxKey::User(key), operation(rest)?)),
+            None => Err(unknown_segment(users)),
+        },
+        [] => Err(unknown_segment("")),
+    }
+}
+
+/// The key of `users('key')`; a quote inside it is doubled, as OData writes it.
+fn key_in_parentheses(segment: &str) -> Option<String> {
+    let (name, rest) = segment.split_once('(')?;
+    let key = rest.strip_prefix('\'')?.strip_suffix("')")?;
+    let is_users = name.eq_ignore_ascii_case("users") && !key.is_empty();
+    is_users.then(|| key.replace("''", "'"))
+}
+
+fn operation(segments: &[&str]) -> Result<Operation, Failure> {
+    const OTHERS: [&str; 5] = ["messages", "mailFolders", "events", "contacts", "calendar"];
+    match segments {
+        [] => Ok(Operation::Other(String::new())),
+        [name] if name.eq_ignore_ascii_case("sendMail") || name.eq_ignore_ascii_case("microsoft.graph.sendMail") => {
+            Ok(Operation::SendMail)
+        }
+        [name, ..] if OTHERS.iter().any(|other| other.eq_ignore_ascii_case(name)) => {
+            Ok(Operation::Other((*name).to_owned()))
+        }
+        [name, ..] if name.eq_ignore_ascii_case("sendMail") => {
+            Err(unknown_segment(segments.get(1).copied().unwrap_or("")))
+        }
+        [name, ..] => Err(unknown_segment(name)),
+    }
+}
+
+fn unknown_segment(segment: &str) -> Failure {
+    Failure::new(400, "BadRequest", format!("Resource not found for the segment '{segment}'."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(path: &str) -> Option<String> {
+        let segments: Vec<&str> = path.split('/').collect();
+        match read(&segments) {
+            Ok((MailboxKey::User(key), Operation::SendMail)) => Some(key),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_segment_decoded_once() {
+        let rows = [
+            ("users/a@b.test/sendMail", Some("a@b.test"), "the plain case"),
+            ("users/a%40b.test/sendMail", Some("a@b.test"), "the SDKs encode the @"),
+            ("Users/a@b.test/sendmail", Some("a@b.test"), "segments compare without case"),
+            ("users('a@b.test')/sendMail", Some("a@b.test"), "OData's form"),
+            ("users('o''neil@b.test')/sendMail", Some("o'neil@b.test"), "a doubled quote is one"),
+            ("users(%27$a@b.test%27)/sendMail", Some("$a@b.test"), "the form a leading dollar needs"),
+            ("users/a%252fb@c.test/sendMail", Some("a%2fb@c.test"), "decoded once, not twice"),
+            ("users/a%2f..%2f..%2fx%3fy%23z@d/sendMail", Some("a/../../x?y#z@d"), "an encoded slash divides nothing"),
+            ("users/a+b@c.test/sendMail", Some("a+b@c.test"), "a plus is a plus in a path"),
+            ("users/a/b/sendMail", None, "a bare slash divides"),
+            ("users//sendMail", None, "an empty key is none"),
+            ("users/%ff/sendMail", None, "not UTF-8"),
+            ("people/a@b.test/sendMail", None, "no such collection"),
+            ("users/a@b.test/sendMail/x", None, "nothing below sendMail"),
+        ];
+        for (path, expected, reason) in rows {
+            assert_eq!(key(path).as_deref(), expected, "{path}: {reason}");
+        }
+    }
+}

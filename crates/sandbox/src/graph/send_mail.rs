@@ -1,0 +1,223 @@
+//! `sendMail` from the token to the mailboxes.
+//!
+//! The order of checks: who is calling, what for, how often, how much, may they, does the mailbox work, is the message
+//! good. Only then anything is stored.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::bearer::{self, Claims};
+use super::failure::Failure;
+use super::route::{self, MailboxKey, Operation};
+use super::submission::Submission;
+use super::throttle::Permit;
+use super::{json_message, mime};
+use crate::config::UserState;
+use crate::digest;
+use crate::directory::{App, Tenant, User};
+use crate::exchange::{Call, Received};
+use crate::guid;
+use crate::journal::Delivery;
+use crate::mailbox::StoredMessage;
+use crate::state::State;
+
+/// A request that passed everything the head can tell.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    tenant: Arc<Tenant>,
+    app: Arc<App>,
+    claims: Arc<Claims>,
+    /// The user key as the client means it.
+    key: String,
+    is_delegated: bool,
+    permit: Permit,
+}
+
+/// Judges the head of a request: token, address, rate.
+pub(super) fn admit(state: &State, call: &Call, segments: &[&str], now: Timestamp) -> Result<Admitted, Failure> {
+    let claims = bearer::check(state, call, now)?;
+    let (mailbox, operation) = route::read(segments)?;
+    let unknown = || Failure::unauthenticated("Access token validation failure.");
+    let tenant = Arc::clone(state.directory.tenant(&claims.tid).ok_or_else(unknown)?);
+    let app = Arc::clone(tenant.app(&claims.appid).ok_or_else(unknown)?);
+    if let Operation::Other(name) = operation {
+        return Err(refuse_other(&claims, &name));
+    }
+    if call.method != hyper::Method::POST {
+        let text = "Specified HTTP method is not allowed for the request target.";
+        return Err(Failure::new(405, "Request_BadRequest", text));
+    }
+    let is_delegated = claims.scp.is_some();
+    let key = match (mailbox, &claims.upn) {
+        (MailboxKey::User(key), _) => key,
+        (MailboxKey::Me, Some(upn)) if is_delegated => upn.clone(),
+        (MailboxKey::Me, _) => {
+            let text = "/me request is only valid with delegated authentication flow.";
+            return Err(Failure::new(400, "BadRequest", text));
+        }
+    };
+    let permit = state.throttle.enter(&claims.appid, &key)?;
+    Ok(Admitted { tenant, app, claims, key, is_delegated, permit })
+}
+
+/// Reading users and drafts wants permissions a mail gateway does not have, and drafts are not made here.
+fn refuse_other(claims: &Claims, name: &str) -> Failure {
+    if name.is_empty() {
+        return Failure::new(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.");
+    }
+    if claims.roles.iter().any(|role| role == "Mail.ReadWrite") {
+        return Failure::new(501, "NotImplemented", "The sandbox has no drafts.");
+    }
+    Failure::access_denied()
+}
+
+/// The message the body holds, or why it is refused.
+pub(super) fn judge(
+    state: &State,
+    call: &Call,
+    admitted: &Admitted,
+    body: &Received,
+) -> Result<(Arc<User>, Submission), Failure> {
+    let body = match body {
+        Received::Whole(bytes) => bytes,
+        Received::TooLarge if state.config.behaviour.too_large_is_400 => return Err(Failure::known("BadRequest")),
+        Received::TooLarge => return Err(Failure::known("RequestEntityTooLarge")),
+        Received::Broken => return Err(Failure::new(400, "BadRequest", "The request body ended early.")),
+    };
+    admitted.permit.upload(body.len())?;
+    check_permission(admitted)?;
+    let user = Arc::clone(admitted.tenant.user(&admitted.key).ok_or_else(|| Failure::invalid_user(&admitted.key))?);
+    check_scope(admitted, &user)?;
+    check_mailbox(user.settings.state)?;
+    let submission = read_content(call, body)?;
+    check_size(state, &user, &submission)?;
+    check_author(admitted, &user, &submission)?;
+    submission.check_recipients(state.config.limits.max_recipients)?;
+    admitted.permit.mail(submission.recipients().len())?;
+    Ok((user, submission))
+}
+
+/// Roles and Exchange's own RBAC add up; one of them is enough.
+fn check_permission(admitted: &Admitted) -> Result<(), Failure> {
+    let Admitted { claims, app, .. } = admitted;
+    if admitted.is_delegated {
+        let scopes = claims.scp.as_deref().unwrap_or_default();
+        let may_send = scopes.split(' ').any(|scope| scope == "Mail.Send" || scope == "Mail.Send.Shared");
+        return if may_send { Ok(()) } else { Err(Failure::access_denied()) };
+    }
+    let has_role = claims.roles.iter().any(|role| role == "Mail.Send");
+    if has_role || !app.settings.rbac_mailboxes.is_empty() { Ok(()) } else { Err(Failure::access_denied()) }
+}
+
+fn check_scope(admitted: &Admitted, user: &User) -> Result<(), Failure> {
+    let names = |list: &[String]| list.iter().any(|name| user.owns(name) || name.eq_ignore_ascii_case(&user.id));
+    let settings = &admitted.app.settings;
+    if admitted.is_delegated {
+        return Ok(());
+    }
+    let has_role = admitted.claims.roles.iter().any(|role| role == "Mail.Send");
+    if !has_role && !names(&settings.rbac_mailboxes) {
+        return Err(Failure::access_denied());
+    }
+    if settings.access_policy_mailboxes.as_ref().is_some_and(|allowed| !names(allowed)) {
+        return Err(Failure::access_policy());
+    }
+    Ok(())
+}
+
+fn check_mailbox(user: UserState) -> Result<(), Failure> {
+    let code = match user {
+        UserState::Ok => return Ok(()),
+        UserState::OutOfScope => return Err(Failure::access_policy()),
+        UserState::Missing => "ErrorInvalidUser",
+        UserState::Unlicensed | UserState::SoftDeleted | UserState::OnPremises => "MailboxNotEnabledForRESTAPI",
+        UserState::Full => "ErrorQuotaExceeded",
+        UserState::Blocked => "ErrorAccountSuspend",
+        UserState::QuotaExceeded => "ErrorSubmissionQuotaExceeded",
+        UserState::Moving => "ErrorMailboxMoveInProgress",
+    };
+    Err(Failure::known(code))
+}
+
+fn read_content(call: &Call, body: &[u8]) -> Result<Submission, Failure> {
+    let encoding = call.header("content-encoding").unwrap_or("identity");
+    if !encoding.eq_ignore_ascii_case("identity") {
+        return Err(Failure::new(
+            415,
+            "RequestBodyRead",
+            format!("The content encoding '{encoding}' is not supported."),
+        ));
+    }
+    match call.media_type().as_str() {
+        "text/plain" => mime::read(body),
+        "application/json" => json_message::read(body),
+        other => Err(Failure::new(
+            415,
+            "RequestBodyRead",
+            format!("A supported MIME type could not be found that matches the content type '{other}' of the request."),
+        )),
+    }
+}
+
+fn check_size(state: &State, user: &User, submission: &Submission) -> Result<(), Failure> {
+    let limit = user.settings.max_message_bytes.unwrap_or(state.config.limits.max_message_bytes);
+    let size = u64::try_from(submission.raw.len()).unwrap_or(u64::MAX);
+    if size > limit { Err(Failure::known("ErrorMessageSizeExceeded")) } else { Ok(()) }
+}
+
+/// The author must be the mailbox itself or an address it, or the app, may send as.
+fn check_author(admitted: &Admitted, user: &User, submission: &Submission) -> Result<(), Failure> {
+    let granted = user.settings.send_as.iter().chain(&admitted.app.settings.send_as);
+    let granted: Vec<String> = granted.map(|address| address.to_lowercase()).collect();
+    let may = |address: &String| user.owns(address) || granted.contains(&address.to_lowercase());
+    if submission.from.iter().all(may) { Ok(()) } else { Err(Failure::known("ErrorSendAsDenied")) }
+}
+
+/// Puts a judged message into the mailboxes. Nothing after this can refuse it.
+pub(super) fn commit(
+    state: &State,
+    call: &Call,
+    admitted: &Admitted,
+    accepted: (Arc<User>, Submission),
+    request_id: &str,
+    answer_withheld: bool,
+) {
+    let (user, submission) = accepted;
+    let recipients = submission.recipients();
+    let inboxes = recipients.iter().map(|address| admitted.tenant.mailbox_of(address)).collect();
+    let delivery = Arc::new(Delivery {
+        id: guid::random(),
+        at: Timestamp::now(),
+        tenant_id: admitted.tenant.id.clone(),
+        client_id: admitted.app.settings.client_id.clone(),
+        mailbox: user.mailbox.clone(),
+        form: submission.form,
+        from: submission.from.into_iter().next(),
+        subject: submission.subject,
+        internet_message_id: submission.internet_message_id,
+        recipients,
+        to: submission.to,
+        cc: submission.cc,
+        bcc: submission.bcc,
+        saved_to_sent_items: submission.save_to_sent_items,
+        sha256: digest::sha256_hex(&submission.raw),
+        bytes: submission.raw.len(),
+        request_id: request_id.to_owned(),
+        target: call.target.clone(),
+        headers: visible_headers(call),
+        answer_withheld,
+    });
+    state.mailboxes.store(StoredMessage { delivery: Arc::clone(&delivery), raw: submission.raw, inboxes });
+    state.journal.delivered(delivery);
+}
+
+/// The request's header fields as received, the token masked.
+fn visible_headers(call: &Call) -> Vec<(String, String)> {
+    let show = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
+        let is_secret = name == hyper::header::AUTHORIZATION;
+        let value = if is_secret { "Bearer ***".into() } else { String::from_utf8_lossy(value.as_bytes()) };
+        (name.as_str().to_owned(), value.into_owned())
+    };
+    call.headers.iter().map(show).collect()
+}

@@ -1,0 +1,156 @@
+//! `/sandbox/api/`: messages, deliveries, requests, counters, faults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Method, Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::dispatch::not_found;
+use crate::exchange::{Call, Received, json_reply, read_body, reply};
+use crate::faults::Fault;
+use crate::journal::{Delivery, Stats};
+use crate::mailbox::{Folder, StoredMessage, delivered_copy};
+use crate::state::State;
+
+const MAX_BODY_BYTES: u64 = 64 * 1024;
+/// The most a `wait` may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(120);
+
+type Reply = Response<Full<Bytes>>;
+
+/// A message as a folder lists it.
+#[derive(Debug, Serialize)]
+struct MessageRow<'a> {
+    #[serde(flatten)]
+    delivery: &'a Delivery,
+    inboxes: &'a [String],
+    raw: String,
+}
+
+impl<'a> MessageRow<'a> {
+    fn new(message: &'a StoredMessage) -> Self {
+        let raw = format!("/sandbox/api/messages/{}/raw", message.delivery.id);
+        Self { delivery: &message.delivery, inboxes: &message.inboxes, raw }
+    }
+}
+
+/// Answers a request below `/sandbox/api/`.
+pub(crate) async fn api(state: &Arc<State>, call: &Call, segments: &[&str], body: Incoming) -> Reply {
+    match (&call.method, segments) {
+        (&Method::GET, ["messages"]) => messages(state, call),
+        (&Method::DELETE, ["messages"]) => clear(state),
+        (&Method::GET, ["messages", id]) => {
+            with_message(state, id, |message| json_reply(StatusCode::OK, &MessageRow::new(message)))
+        }
+        (&Method::GET, ["messages", id, "raw"]) => with_message(state, id, |message| mime(message.raw.clone())),
+        (&Method::GET, ["messages", id, "delivered"]) => {
+            with_message(state, id, |message| mime(delivered_copy(message, &state.config.behaviour)))
+        }
+        (&Method::GET, ["deliveries"]) => deliveries(state, call).await,
+        (&Method::GET, ["requests"]) => {
+            json_reply(StatusCode::OK, &json!({"requests": state.journal.requests(limit(call))}))
+        }
+        (&Method::GET, ["stats"]) => json_reply(StatusCode::OK, &stats(state)),
+        (&Method::GET, ["faults"]) => json_reply(StatusCode::OK, &json!({"faults": state.faults.list()})),
+        (&Method::DELETE, ["faults"]) => {
+            state.faults.clear();
+            reply(StatusCode::NO_CONTENT, "", Bytes::new())
+        }
+        (&Method::POST, ["faults"]) => add_fault(state, call, body).await,
+        (&Method::POST, ["tokens", "revoke"]) => {
+            state.revoke_tokens();
+            reply(StatusCode::NO_CONTENT, "", Bytes::new())
+        }
+        _ => not_found(),
+    }
+}
+
+/// Counters, with what is kept at the moment.
+pub(crate) fn stats(state: &State) -> Stats {
+    let (messages_kept, bytes_kept) = state.mailboxes.kept();
+    Stats { messages_kept, bytes_kept, ..state.journal.stats() }
+}
+
+fn limit(call: &Call) -> usize {
+    call.query_value("limit").and_then(|text| text.parse().ok()).unwrap_or(usize::MAX)
+}
+
+fn refused(text: &str) -> Reply {
+    json_reply(StatusCode::BAD_REQUEST, &json!({"error": text}))
+}
+
+fn mime(bytes: impl Into<Bytes>) -> Reply {
+    // Not message/rfc822: a browser must show it as the text it is, never interpret it.
+    let mut response = reply(StatusCode::OK, "text/plain; charset=utf-8", bytes);
+    crate::exchange::set_header(&mut response, "x-content-type-options", "nosniff");
+    response
+}
+
+fn with_message(state: &State, id: &str, show: impl FnOnce(&StoredMessage) -> Reply) -> Reply {
+    state.mailboxes.message(id).map_or_else(not_found, |message| show(&message))
+}
+
+/// `?mailbox=&folder=&limit=`, newest first. Without a folder: any folder of the mailbox.
+fn messages(state: &State, call: &Call) -> Reply {
+    let mailbox = call.query_value("mailbox").map(|name| name.to_lowercase());
+    let folder = match call.query_value("folder").map(|name| name.to_ascii_lowercase()).as_deref() {
+        None => None,
+        Some("sentitems") => Some(Folder::SentItems),
+        Some("inbox") => Some(Folder::Inbox),
+        Some(_) => return refused("folder is sentitems or inbox"),
+    };
+    let folders: &[Folder] = match &folder {
+        Some(folder) => std::slice::from_ref(folder),
+        None => &[Folder::SentItems, Folder::Inbox],
+    };
+    let is_wanted = |message: &StoredMessage| match &mailbox {
+        Some(mailbox) => folders.iter().any(|folder| message.is_in(mailbox, *folder)),
+        None => true,
+    };
+    let found = state.mailboxes.newest(limit(call), is_wanted);
+    let rows: Vec<MessageRow<'_>> = found.iter().map(|message| MessageRow::new(message)).collect();
+    json_reply(StatusCode::OK, &json!({"messages": rows}))
+}
+
+/// `?limit=`, and `?wait_for=N&timeout_ms=` to be answered as soon as N messages have been delivered.
+async fn deliveries(state: &State, call: &Call) -> Reply {
+    if let Some(wanted) = call.query_value("wait_for").and_then(|text| text.parse::<u64>().ok()) {
+        let timeout = call.query_value("timeout_ms").and_then(|text| text.parse().ok()).map(Duration::from_millis);
+        let mut delivered = state.journal.watch();
+        let reached = delivered.wait_for(|total| *total >= wanted);
+        // The answer is the same either way: what there is.
+        let _ = tokio::time::timeout(timeout.unwrap_or(MAX_WAIT).min(MAX_WAIT), reached).await;
+    }
+    let rows = state.journal.deliveries(limit(call));
+    let rows: Vec<&Delivery> = rows.iter().map(AsRef::as_ref).collect();
+    json_reply(StatusCode::OK, &json!({"total": state.journal.stats().deliveries, "deliveries": rows}))
+}
+
+fn clear(state: &State) -> Reply {
+    state.mailboxes.clear();
+    state.journal.clear();
+    reply(StatusCode::NO_CONTENT, "", Bytes::new())
+}
+
+async fn add_fault(state: &State, call: &Call, body: Incoming) -> Reply {
+    // A page of another origin can post forms, but not JSON.
+    if call.media_type() != "application/json" {
+        return refused("faults are posted as application/json");
+    }
+    let Received::Whole(body) = read_body(body, MAX_BODY_BYTES).await else {
+        return refused("the body is too long");
+    };
+    let fault: Fault = match serde_json::from_slice(&body) {
+        Ok(fault) => fault,
+        Err(error) => return refused(&error.to_string()),
+    };
+    match fault.complaint() {
+        Some(complaint) => refused(complaint),
+        None => json_reply(StatusCode::CREATED, &state.faults.add(fault)),
+    }
+}

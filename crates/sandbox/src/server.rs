@@ -1,0 +1,96 @@
+//! The sandbox as something that runs: listeners, connections, and a handle to look at and to stop it.
+
+mod connection;
+mod running;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::{Config, ConfigError};
+use crate::signing::SigningKey;
+use crate::state::State;
+use crate::tls::Tls;
+use connection::{Speech, accept_all};
+
+pub use running::Running;
+
+/// Why a sandbox did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot listen on {addr}: {source}")]
+    Listen { addr: SocketAddr, source: std::io::Error },
+    #[error("https_listen is set, but there is no certificate")]
+    NoCertificate,
+    #[error("the key that signs tokens could not be made: {0}")]
+    Key(String),
+}
+
+/// A stand-in tenant.
+#[derive(Debug)]
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Starts a sandbox on `listen` (port 0: any). With `tls` the port answers HTTPS, and HTTP as well unless the
+    /// settings say otherwise.
+    pub async fn start(config: Config, listen: SocketAddr, tls: Option<Tls>) -> Result<Running, StartError> {
+        let main = bind(listen).await?;
+        let second = match config.listener.https_listen {
+            Some(addr) => Some(bind(addr).await?),
+            None => None,
+        };
+        if second.is_some() && tls.is_none() {
+            return Err(StartError::NoCertificate);
+        }
+        let addr = local_addr(&main, listen)?;
+        let https_addr = match &second {
+            Some(listener) => Some(local_addr(listener, listen)?),
+            None => tls.is_some().then_some(addr),
+        };
+        let ports = [Some(addr), https_addr].into_iter().flatten().map(|addr| addr.port()).collect();
+        let speaks_plain = tls.is_none() || second.is_some() || config.listener.plain_http;
+        let key = SigningKey::generate().map_err(StartError::Key)?;
+        let state = Arc::new(State::build(config, key, ports)?);
+
+        let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
+        let (stop, stopped) = watch::channel(false);
+        let plain = Speech { plain: true, tls: None };
+        let secure = Speech { plain: false, tls: acceptor.clone() };
+        let both = Speech { plain: speaks_plain, tls: acceptor };
+        let first_speech = if second.is_some() { plain } else { both };
+        tokio::spawn(accept_all(main, Arc::clone(&state), first_speech, stopped.clone()));
+        if let Some(listener) = second {
+            tokio::spawn(accept_all(listener, Arc::clone(&state), secure, stopped.clone()));
+        }
+        drop(stopped);
+        Ok(Running::new(addr, https_addr, tls, state, stop))
+    }
+}
+
+/// Runs a sandbox until `shutdown` resolves.
+pub async fn run(
+    config: Config,
+    listen: SocketAddr,
+    tls: Option<Tls>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let running = Sandbox::start(config, listen, tls).await?;
+    tracing::info!(event = "sandbox.started", address = %running.addr, url = %running.base_url);
+    shutdown.await;
+    running.shutdown().await;
+    tracing::info!(event = "sandbox.stopped");
+    Ok(())
+}
+
+async fn bind(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr, source })
+}
+
+fn local_addr(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen { addr: asked, source })
+}

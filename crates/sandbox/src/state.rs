@@ -1,0 +1,96 @@
+//! Everything one running sandbox shares between its connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::config::{Config, ConfigError};
+use crate::directory::Directory;
+use crate::faults::Faults;
+use crate::graph::{BearerCache, Throttle};
+use crate::journal::Journal;
+use crate::mailbox::Mailboxes;
+use crate::signing::SigningKey;
+
+/// The state of one sandbox.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) directory: Directory,
+    pub(crate) key: SigningKey,
+    pub(crate) faults: Faults,
+    pub(crate) journal: Journal,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) throttle: Arc<Throttle>,
+    pub(crate) bearers: BearerCache,
+    /// Ports this sandbox answers on: a resource on one of them at a loopback name is its own Graph.
+    pub(crate) ports: Vec<u16>,
+    next_token: AtomicU64,
+    revoked_below: AtomicU64,
+}
+
+impl State {
+    pub(crate) fn build(config: Config, key: SigningKey, ports: Vec<u16>) -> Result<Self, ConfigError> {
+        if config.token.min_lifetime_seconds == 0
+            || config.token.min_lifetime_seconds > config.token.max_lifetime_seconds
+        {
+            return Err(ConfigError::TokenLifetime);
+        }
+        Ok(Self {
+            directory: Directory::build(&config.tenants)?,
+            key,
+            faults: Faults::default(),
+            journal: Journal::new(&config.storage),
+            mailboxes: Mailboxes::new(&config.storage),
+            throttle: Arc::new(Throttle::new(&config.limits)),
+            bearers: BearerCache::default(),
+            ports,
+            next_token: AtomicU64::new(1),
+            revoked_below: AtomicU64::new(0),
+            config,
+        })
+    }
+
+    /// The serial number of the next token.
+    pub(crate) fn take_token_serial(&self) -> u64 {
+        self.next_token.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Every token issued so far stops working.
+    pub(crate) fn revoke_tokens(&self) {
+        self.revoked_below.store(self.next_token.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_revoked(&self, serial: u64) -> bool {
+        serial < self.revoked_below.load(Ordering::Relaxed)
+    }
+
+    /// Whether tokens for `resource` are Graph's. `host` is the name the client knows the sandbox by.
+    pub(crate) fn is_graph_resource(&self, resource: &str, host: &str) -> bool {
+        const MICROSOFT: [&str; 5] = [
+            "00000003-0000-0000-c000-000000000000",
+            "https://graph.microsoft.com",
+            "https://graph.microsoft.us",
+            "https://dod-graph.microsoft.us",
+            "https://microsoftgraph.chinacloudapi.cn",
+        ];
+        let plain = resource.trim_end_matches('/');
+        if MICROSOFT.contains(&plain) || self.config.token.graph_resources.iter().any(|own| own == plain) {
+            return true;
+        }
+        let Some(authority) = plain.strip_prefix("https://").or_else(|| plain.strip_prefix("http://")) else {
+            return false;
+        };
+        if authority.eq_ignore_ascii_case(host) {
+            return true;
+        }
+        let Some((name, port)) = authority.rsplit_once(':') else { return false };
+        let is_loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
+        is_loopback && port.parse().is_ok_and(|port| self.ports.contains(&port))
+    }
+}
+
+/// Locks, also after a panic elsewhere: what these locks guard is whole between any two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
