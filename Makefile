@@ -1,0 +1,53 @@
+# Everything a newcomer needs: `make demo` to see it work, `make test` to know that it does. `make help` lists the rest.
+
+CARGO ?= cargo
+# One more message than this in `make fuzz` and nobody would run it: seconds for each target.
+FUZZ_SECONDS ?= 60
+# Further arguments for pytest, such as `make test PYTEST="-k swaks"`.
+PYTEST ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-foreign needs lint fmt bench fuzz
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Build all and watch mail go from SMTP, HTTP and sendmail through Microsoft Graph (ONCE=1: exit when it arrived)
+	$(CARGO) build --locked --release -p postern
+	target/release/postern demo $(if $(ONCE),--once)
+
+test: test-rust test-foreign ## Run all tests, installing what they need
+
+test-rust: ## Run the Rust tests
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --locked --workspace --no-fail-fast && $(CARGO) test --locked --workspace --doc --quiet; \
+	else \
+		$(CARGO) test --locked --workspace --no-fail-fast; \
+	fi
+
+test-foreign: needs ## Run foreign mail clients and libraries against the built program
+	$(CARGO) build --locked -p postern
+	cd tests && ../.tools/venv/bin/python -m pytest -q $(PYTEST)
+
+needs: ## Install what the tests need: Debian, npm and PyPI packages
+	@tools/need-debian
+	@tools/need-python
+	@tools/need-node
+	@tools/need-corpus
+
+lint: ## Check formatting and lints, and show the longest functions and files
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@tools/longest
+
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+
+bench: ## Measure against Postfix and Microsoft Graph's stand-in, and print the figures
+	@tools/need-debian
+	@tools/need-postfix
+	$(CARGO) build --locked --release -p postern
+	python3 -m bench
+
+fuzz: ## Feed every parser random input, FUZZ_SECONDS each (needs a nightly toolchain)
+	tools/fuzz $(FUZZ_SECONDS)
