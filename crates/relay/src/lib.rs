@@ -1,1 +1,33 @@
-//! relay
+//! The way out: lanes, retry, transports, outcomes.
+//!
+//! Promise: a message leaves the queue only by an outcome that is durable. An attempt is on disk before its first byte
+//! leaves, and whatever its end, that end is recorded or the attempt is known to be in doubt.
+//!
+//! ```text
+//!   store ──change──► supervisor ──wakes──► lane ──claim──► attempt ──► transport ──► upstream
+//!     ▲                                      │ paces, pauses     │
+//!     └───────────────── outcome ────────────┴───────────────────┘
+//! ```
+//!
+//! Left to others: what is in the queue (`store`), how Microsoft is spoken to (`graph`, `entra`).
+
+mod attempt;
+mod config;
+mod housekeeping;
+mod lane;
+mod reroute;
+mod retry;
+mod supervisor;
+mod transport;
+mod uncertain;
+mod upstream;
+mod verdict;
+
+pub use config::{Clock, Limits, RelayConfig, Retention};
+pub use graph::Network;
+pub use reroute::reroute_waiting;
+pub use retry::Backoff;
+pub use supervisor::{Relay, Running};
+pub use transport::{Delivery, Transport, Upstreams};
+pub use upstream::{Connections, Upstream, UpstreamError};
+pub use verdict::{LaneVerdict, Verdict};

@@ -3,9 +3,7 @@
 use mail::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Account, AccountId, Connection, ConnectionId, Emails, FromPolicy, Mailbox, Route, RoutedTo, Tenant, TenantId,
-};
+use crate::{Account, AccountId, Connection, ConnectionId, Emails, Mailbox, Route, RoutedTo, Tenant, TenantId};
 
 /// One consistent snapshot. `version` grows with every change.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -48,11 +46,6 @@ impl Settings {
         let connection = self.emails.service_connection.clone().ok_or(Unrouted::NoConnection)?;
         let mailbox = self.emails.mailbox.clone().ok_or(Unrouted::NoMailbox)?;
         Ok(RoutedTo { connection, mailbox })
-    }
-
-    /// What happens to the header From of mail that leaves from `mailbox`.
-    pub fn from_policy(&self) -> FromPolicy {
-        self.emails.from_policy
     }
 
     pub fn connection(&self, id: &ConnectionId) -> Option<&Connection> {

@@ -1,0 +1,174 @@
+//! One attempt, from claim to durable outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use settings::OnUncertain;
+use store::{AttemptReport, Claim, Explanation, MessageState, RecipientOutcome, Store, StoreError};
+
+use crate::{Clock, Delivery, LaneVerdict, Limits, Transport, Upstreams, Verdict};
+
+/// How long to wait before the outcome is offered to a failing store again.
+const RECORD_RETRY: Duration = Duration::from_millis(500);
+
+/// What every attempt of a lane shares.
+#[derive(Clone)]
+pub(crate) struct Deliverer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) upstreams: Arc<dyn Upstreams>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+}
+
+/// The end of an attempt as its lane sees it.
+pub(crate) struct AttemptEnd {
+    pub(crate) lane: LaneVerdict,
+    pub(crate) explanation: Option<Explanation>,
+    /// When the message is due again, if it went back to the queue.
+    pub(crate) due_at: Option<Timestamp>,
+}
+
+impl Deliverer {
+    /// Carries one claim to its end and returns what its lane must know.
+    ///
+    /// 1. The message is carried (or found expired).
+    /// 2. The outcome is recorded; it is offered until the store takes it. Stopping before that leaves the attempt
+    ///    without an end, which the next owner of the lane finds and calls uncertain.
+    pub(crate) async fn run(&self, transport: Arc<dyn Transport>, claim: Claim) -> AttemptEnd {
+        let started = std::time::Instant::now();
+        let now = (self.clock)();
+        let verdict = if claim.message.expires_at <= now {
+            expired(&claim)
+        } else {
+            let from_policy = self.upstreams.header_from_policy();
+            transport.deliver(Delivery { claim: &claim, store: &self.store, from_policy }).await
+        };
+        metrics::histogram!("postern_attempt_seconds").record(started.elapsed().as_secs_f64());
+        let (lane, is_unreadable) = (verdict.lane, verdict.is_unreadable);
+        let report = self.report(&claim, verdict, transport.on_uncertain());
+        log_end(&claim, &report);
+        let (explanation, due_at) = (report.explanation.clone(), report.due_at);
+        let queued_again = self.record(&claim, report).await == Some(MessageState::Queued);
+        if queued_again && is_unreadable {
+            self.set_aside(&claim, explanation.clone().unwrap_or_default()).await;
+            return AttemptEnd { lane, explanation, due_at: None };
+        }
+        AttemptEnd { lane, explanation, due_at: queued_again.then_some(due_at) }
+    }
+
+    fn report(&self, claim: &Claim, verdict: Verdict, on_uncertain: OnUncertain) -> AttemptReport {
+        let now = (self.clock)();
+        let wait = if verdict.retry_at_once || all_settled(&verdict.outcomes) {
+            Duration::ZERO
+        } else {
+            self.wait_of(verdict.lane, claim.message.attempts)
+        };
+        AttemptReport {
+            outcomes: verdict.outcomes,
+            explanation: verdict.explanation,
+            request_id: verdict.request_id,
+            due_at: after(now, wait),
+            retry_uncertain: on_uncertain == OnUncertain::Retry,
+        }
+    }
+
+    /// How long the message itself waits. Where the whole lane rests, the lane's rest is what counts, and the message
+    /// is due as soon as it ends.
+    fn wait_of(&self, lane: LaneVerdict, attempts: u32) -> Duration {
+        match lane {
+            LaneVerdict::Throttled(Some(wait)) | LaneVerdict::QuotaUsedUp(Some(wait)) => wait,
+            LaneVerdict::QuotaUsedUp(None) | LaneVerdict::NeedsAdministrator | LaneVerdict::Throttled(None) => {
+                Duration::ZERO
+            }
+            LaneVerdict::Go | LaneVerdict::MessageOnly => {
+                self.limits.message_backoff.wait(attempts, rand::random::<f64>())
+            }
+        }
+    }
+
+    async fn record(&self, claim: &Claim, report: AttemptReport) -> Option<MessageState> {
+        loop {
+            match self.store.finish_attempt(claim, report.clone(), (self.clock)()).await {
+                Ok(state) => return Some(state),
+                Err(error @ (StoreError::LeaseLost | StoreError::NotFound { .. } | StoreError::Conflict { .. })) => {
+                    tracing::error!(
+                        event = "outcome_not_recorded", message = %claim.message.id, attempt = claim.attempt.0, %error,
+                        "another node owns the lane now, or the message is gone"
+                    );
+                    return None;
+                }
+                Err(error) => {
+                    tracing::error!(
+                        event = "outcome_waits_for_store", message = %claim.message.id, attempt = claim.attempt.0, %error
+                    );
+                    tokio::time::sleep(RECORD_RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+impl Deliverer {
+    /// A damaged message would fail every time. It is kept for a person to look at.
+    async fn set_aside(&self, claim: &Claim, reason: Explanation) {
+        let id = claim.message.id;
+        tracing::error!(event = "message_quarantined", message = %id, what = reason.what, why = reason.why);
+        if let Err(error) = self.store.quarantine(id, reason, (self.clock)()).await {
+            tracing::error!(event = "quarantine_failed", message = %id, %error);
+        }
+    }
+}
+
+pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+fn all_settled(outcomes: &[RecipientOutcome]) -> bool {
+    outcomes.iter().all(|outcome| matches!(outcome, RecipientOutcome::Accepted | RecipientOutcome::Refused(_)))
+}
+
+/// RFC 3463: X.4.7, delivery time expired.
+fn expired(claim: &Claim) -> Verdict {
+    let refused = RecipientOutcome::Refused(mail::EnhancedStatus::permanent(4, 7));
+    Verdict::all(claim.recipients.len(), refused, LaneVerdict::MessageOnly)
+        .explained(lifetime_over(claim.message.last_error.as_ref()))
+}
+
+/// Why a message failed whose lifetime ended, with the trouble it had last.
+pub(crate) fn lifetime_over(last: Option<&Explanation>) -> Explanation {
+    let why = last.map_or_else(
+        || "It waited in the queue until its lifetime ([limits] queue_lifetime) was over.".to_owned(),
+        |last| format!("Its lifetime ([limits] queue_lifetime) ended. The last trouble was: {}", last.what),
+    );
+    Explanation {
+        what: "The message could not be delivered in time.".to_owned(),
+        why,
+        fix: "Mend what the last attempt reports, then retry the message: it is kept.".to_owned(),
+        who: "Postern administrator".to_owned(),
+        code: last.and_then(|last| last.code.clone()),
+    }
+}
+
+fn log_end(claim: &Claim, report: &AttemptReport) {
+    let id = claim.message.id;
+    let attempt = claim.attempt.0;
+    let request_id = report.request_id.as_deref().unwrap_or_default();
+    let (result, failed) = match report.outcomes.iter().find(|o| !matches!(o, RecipientOutcome::Accepted)) {
+        None => ("accepted", false),
+        Some(RecipientOutcome::Uncertain) => ("uncertain", true),
+        Some(RecipientOutcome::Deferred) => ("deferred", true),
+        Some(RecipientOutcome::Refused(_) | RecipientOutcome::Accepted) => ("refused", true),
+    };
+    metrics::counter!("postern_attempts_total", "result" => result).increment(1);
+    if failed {
+        let explanation = report.explanation.clone().unwrap_or_default();
+        tracing::warn!(
+            event = "attempt_failed", message = %id, attempt, result, request_id,
+            what = explanation.what, code = explanation.code, next_due = %report.due_at
+        );
+    } else {
+        tracing::info!(event = "attempt_accepted", message = %id, attempt, recipients = claim.recipients.len(), request_id);
+    }
+}

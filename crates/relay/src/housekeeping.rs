@@ -1,0 +1,81 @@
+//! What time does to messages: waiting ones expire, settled ones are forgotten after their retention.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use store::{MessageState, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::RelayConfig;
+use crate::attempt::lifetime_over;
+
+/// Messages moved in one transaction: small enough that deliveries do not notice.
+const BATCH: u32 = 200;
+
+pub(crate) struct Housekeeping {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) config: RelayConfig,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Housekeeping {
+    pub(crate) async fn run(self) {
+        loop {
+            if let Err(error) = self.once().await {
+                tracing::error!(event = "housekeeping_failed", %error);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.config.limits.housekeeping) => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn once(&self) -> Result<(), StoreError> {
+        let now = (self.config.clock)();
+        self.fail_expired(now).await?;
+        let retention = self.config.retention;
+        for (state, keep) in [
+            (MessageState::Sent, retention.sent),
+            (MessageState::Failed, retention.failed),
+            (MessageState::Cancelled, retention.failed),
+        ] {
+            self.forget(state, keep, now).await?;
+        }
+        Ok(())
+    }
+
+    /// A paused or unrouted lane claims nothing, so its messages' lifetime is watched here.
+    async fn fail_expired(&self, now: Timestamp) -> Result<(), StoreError> {
+        loop {
+            let expired = self.store.expired(now, BATCH).await?;
+            if expired.is_empty() || self.stop.is_cancelled() {
+                return Ok(());
+            }
+            for id in expired {
+                self.fail(id, now).await?;
+            }
+        }
+    }
+
+    async fn fail(&self, id: mail::MessageId, now: Timestamp) -> Result<(), StoreError> {
+        let last = self.store.message(id).await?.message.last_error;
+        match self.store.fail(id, lifetime_over(last.as_ref()), now).await {
+            Ok(()) => {
+                tracing::warn!(event = "message_expired", message = %id);
+                Ok(())
+            }
+            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(()), // it moved meanwhile
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn forget(&self, state: MessageState, keep: Option<Duration>, now: Timestamp) -> Result<(), StoreError> {
+        let Some(before) = keep.and_then(|keep| now.checked_sub(SignedDuration::try_from(keep).ok()?).ok()) else {
+            return Ok(());
+        };
+        while self.store.purge(state, before, BATCH).await? == u64::from(BATCH) && !self.stop.is_cancelled() {}
+        Ok(())
+    }
+}

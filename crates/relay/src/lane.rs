@@ -1,0 +1,287 @@
+//! One lane's work: claim what is due, keep a few attempts under way, rest when the upstream asks for it.
+//!
+//! ```text
+//!            ┌──────── wake, due time, end of rest ────────┐
+//!            ▼                                             │
+//!   claim ─► attempts under way ─► outcome ─► go on ───────┤
+//!                                      └────► rest ────────┘
+//!   nothing waiting for `lane_idle` ─► the task ends
+//! ```
+//!
+//! Invariant: at most one task a lane and process, and it claims only while it holds the lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use settings::ConnectionId;
+use store::{Claim, Explanation, Lane, LaneId, LanePause, Lease, NodeId, StoreError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::{AttemptEnd, Deliverer, after};
+use crate::uncertain::retry_uncertain;
+use crate::{LaneVerdict, Transport, UpstreamError};
+
+/// How long a lane waits before it asks a failing store again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+pub(crate) struct LaneTask {
+    pub(crate) id: LaneId,
+    pub(crate) node: NodeId,
+    pub(crate) deliverer: Deliverer,
+    /// Attempts under way at once over all lanes.
+    pub(crate) slots: Arc<Semaphore>,
+    /// Something about this lane is new: due messages, a changed pause, changed settings.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// What the lane knows between two claims.
+struct State {
+    lease: Lease,
+    connection: ConnectionId,
+    pause: Option<LanePause>,
+    /// When something may be due; `None`: nothing waits.
+    look_at: Option<Timestamp>,
+    idle_since: Instant,
+    /// Rests in a row without an accepted attempt between.
+    failures: u32,
+    under_way: JoinSet<AttemptEnd>,
+}
+
+impl LaneTask {
+    /// Runs until the lane is idle, the lease is lost or `stop` is called. Attempts under way are always waited for.
+    pub(crate) async fn run(self) {
+        let mut state = match self.open().await {
+            Ok(Some(state)) => state,
+            Ok(None) => return, // another node works on it
+            Err(error) => {
+                tracing::error!(event = "lane_not_opened", lane = self.id.0, %error);
+                tokio::time::sleep(STORE_RETRY).await;
+                self.wake.notify_one(); // the supervisor starts the lane again
+                return;
+            }
+        };
+        if let Err(error) = self.work(&mut state).await {
+            tracing::error!(event = "lane_stopped", lane = self.id.0, %error);
+            if !matches!(error, StoreError::LeaseLost) {
+                tokio::time::sleep(STORE_RETRY).await;
+                self.wake.notify_one();
+            }
+        }
+        while state.under_way.join_next().await.is_some() {}
+    }
+
+    async fn open(&self) -> Result<Option<State>, StoreError> {
+        let now = self.now();
+        let Some(lease) = self.lease(None, now).await? else { return Ok(None) };
+        retry_uncertain(&self.deliverer, Some(self.id)).await?;
+        let lane = self.deliverer.store.lane(self.id).await?;
+        Ok(Some(State {
+            lease,
+            connection: lane.key.connection,
+            pause: lane.pause,
+            look_at: Some(now),
+            idle_since: Instant::now(),
+            failures: 0,
+            under_way: JoinSet::new(),
+        }))
+    }
+
+    async fn work(&self, state: &mut State) -> Result<(), StoreError> {
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
+            self.renew_lease(state).await?;
+            self.claim_due(state).await?;
+            if state.look_at.is_none()
+                && state.under_way.is_empty()
+                && state.idle_since.elapsed() >= self.deliverer.limits.lane_idle
+            {
+                return Ok(());
+            }
+            self.wait(state).await?;
+        }
+    }
+
+    /// Claims as much as there is room for and starts the attempts.
+    async fn claim_due(&self, state: &mut State) -> Result<(), StoreError> {
+        loop {
+            let now = self.now();
+            if state.look_at.is_none_or(|at| at > now) || state.pause.as_ref().is_some_and(|pause| pause.until > now) {
+                return Ok(());
+            }
+            let transport = match self.deliverer.upstreams.transport(&state.connection) {
+                Ok(transport) => transport,
+                Err(error) => return self.rest_unusable(state, error).await,
+            };
+            let mut permits = self.take_slots(transport.in_flight(), state.under_way.len());
+            if permits.is_empty() {
+                return Ok(());
+            }
+            let room = u32::try_from(permits.len()).unwrap_or(u32::MAX);
+            let claims = self.deliverer.store.claim(&state.lease, room, transport.max_recipients(), now).await?;
+            let exhausted = claims.len() < permits.len();
+            for claim in claims {
+                self.start(state, &transport, claim, permits.pop());
+            }
+            if exhausted {
+                state.look_at = self.deliverer.store.lane(self.id).await?.next_due;
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        state: &mut State,
+        transport: &Arc<dyn Transport>,
+        claim: Claim,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let deliverer = self.deliverer.clone();
+        let transport = Arc::clone(transport);
+        state.under_way.spawn(async move {
+            let end = deliverer.run(transport, claim).await;
+            drop(permit);
+            end
+        });
+    }
+
+    /// As many slots as the lane has room for and the process has left.
+    fn take_slots(&self, in_flight: u32, under_way: usize) -> Vec<OwnedSemaphorePermit> {
+        let room = usize::try_from(in_flight).unwrap_or(usize::MAX).saturating_sub(under_way);
+        std::iter::from_fn(|| Arc::clone(&self.slots).try_acquire_owned().ok()).take(room).collect()
+    }
+
+    /// Waits for the next thing that can change what the lane does.
+    async fn wait(&self, state: &mut State) -> Result<(), StoreError> {
+        let deadline = self.next_deadline(state);
+        let starved = self.is_starved(state);
+        tokio::select! {
+            Some(end) = state.under_way.join_next() => match end {
+                Ok(end) => self.take_in(state, end).await?,
+                Err(error) => tracing::error!(event = "attempt_crashed", lane = self.id.0, %error),
+            },
+            () = self.wake.notified() => {
+                state.look_at = Some(self.now());
+                state.pause = self.deliverer.store.lane(self.id).await?.pause;
+            }
+            // Another lane gave a slot back: hold it no longer than it takes to wake up.
+            _ = self.slots.acquire(), if starved => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = self.stop.cancelled() => {}
+        }
+        Ok(())
+    }
+
+    /// Due work, no rest, and nothing under way of its own whose end would wake it: only a free slot can.
+    fn is_starved(&self, state: &State) -> bool {
+        let now = self.now();
+        state.under_way.is_empty()
+            && state.look_at.is_some_and(|at| at <= now)
+            && state.pause.as_ref().is_none_or(|pause| pause.until <= now)
+    }
+
+    async fn take_in(&self, state: &mut State, end: AttemptEnd) -> Result<(), StoreError> {
+        state.look_at = [state.look_at, end.due_at].into_iter().flatten().min();
+        state.idle_since = Instant::now();
+        let limits = &self.deliverer.limits;
+        let rest = match end.lane {
+            LaneVerdict::Go => return self.end_rest(state).await,
+            LaneVerdict::MessageOnly => return Ok(()),
+            LaneVerdict::Throttled(Some(wait)) => wait,
+            LaneVerdict::Throttled(None) => limits.lane_backoff.wait(state.failures + 1, rand::random::<f64>()),
+            LaneVerdict::QuotaUsedUp(wait) => wait.unwrap_or(limits.quota_rest),
+            LaneVerdict::NeedsAdministrator => limits.configuration_rest,
+        };
+        state.failures = state.failures.saturating_add(1);
+        let needs_administrator = end.lane == LaneVerdict::NeedsAdministrator;
+        self.rest(state, rest, end.explanation.unwrap_or_default(), needs_administrator).await
+    }
+
+    /// The upstream works again. A rest that is still under way stays: the attempt that succeeded was started before
+    /// the one that was told to wait.
+    async fn end_rest(&self, state: &mut State) -> Result<(), StoreError> {
+        let now = self.now();
+        if state.pause.as_ref().is_some_and(|pause| pause.until > now) {
+            return Ok(());
+        }
+        state.failures = 0;
+        if state.pause.take().is_some() {
+            self.deliverer.store.pause_lane(self.id, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn rest_unusable(&self, state: &mut State, error: UpstreamError) -> Result<(), StoreError> {
+        let rest = self.deliverer.limits.configuration_rest;
+        self.rest(state, rest, error.explanation(), true).await
+    }
+
+    /// Rests at least that long; a longer rest that is under way stays.
+    async fn rest(
+        &self,
+        state: &mut State,
+        rest: Duration,
+        explanation: Explanation,
+        needs_administrator: bool,
+    ) -> Result<(), StoreError> {
+        let until = after(self.now(), rest);
+        if state.pause.as_ref().is_some_and(|pause| pause.until >= until) {
+            return Ok(());
+        }
+        tracing::warn!(
+            event = "lane_paused", lane = self.id.0, connection = %state.connection, %until, needs_administrator,
+            what = explanation.what, code = explanation.code, fix = explanation.fix
+        );
+        let pause = LanePause { until, explanation, needs_administrator };
+        self.deliverer.store.pause_lane(self.id, Some(pause.clone())).await?;
+        state.pause = Some(pause);
+        Ok(())
+    }
+
+    async fn renew_lease(&self, state: &mut State) -> Result<(), StoreError> {
+        let now = self.now();
+        if after(now, self.deliverer.limits.lease / 2) < state.lease.until {
+            return Ok(());
+        }
+        state.lease = self.lease(Some(&state.lease), now).await?.ok_or(StoreError::LeaseLost)?;
+        Ok(())
+    }
+
+    async fn lease(&self, held: Option<&Lease>, now: Timestamp) -> Result<Option<Lease>, StoreError> {
+        let until = after(now, self.deliverer.limits.lease);
+        self.deliverer.store.lease_lane(self.id, &self.node, held, until, now).await
+    }
+
+    /// The earliest of: something due (or the rest's end, when resting), the lease's half, the end of idling.
+    fn next_deadline(&self, state: &State) -> Instant {
+        let now = self.now();
+        let renewal = after(now, Duration::ZERO).max(before(state.lease.until, self.deliverer.limits.lease / 2));
+        let rest_ends = state.pause.as_ref().map(|pause| pause.until).filter(|until| *until > now);
+        let due = state.look_at.map(|at| rest_ends.map_or(at, |ends| at.max(ends))).filter(|at| *at > now);
+        let earliest = due.map_or(renewal, |due| due.min(renewal));
+        let mut wait = earliest.duration_since(now).unsigned_abs();
+        if state.look_at.is_none() && state.under_way.is_empty() {
+            wait = wait.min(self.deliverer.limits.lane_idle.saturating_sub(state.idle_since.elapsed()));
+        }
+        Instant::now() + wait
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.deliverer.clock)()
+    }
+}
+
+fn before(at: Timestamp, span: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(span).ok().and_then(|span| at.checked_sub(span).ok()).unwrap_or(Timestamp::MIN)
+}
+
+/// A lane as the supervisor starts it.
+pub(crate) fn has_work(lane: &Lane) -> bool {
+    lane.waiting > 0
+}

@@ -1,0 +1,201 @@
+//! The relay as a whole: starts a task for each lane that has work and wakes it when there is news.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use store::{Change, Lane, LaneId, Store, StoreError};
+use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::Deliverer;
+use crate::housekeeping::Housekeeping;
+use crate::lane::{LaneTask, has_work};
+use crate::uncertain::retry_uncertain;
+use crate::{RelayConfig, Upstreams};
+
+/// The way out of one process.
+#[derive(Debug)]
+pub struct Relay;
+
+/// A running relay. Dropping it does not stop it; [`Running::shutdown`] does.
+#[derive(Debug)]
+pub struct Running {
+    stop: CancellationToken,
+    supervisor: JoinHandle<()>,
+    housekeeping: JoinHandle<()>,
+}
+
+impl Relay {
+    /// Starts delivering. Returns once the lanes that have work are started.
+    pub async fn start(
+        store: Arc<dyn Store>,
+        upstreams: Arc<dyn Upstreams>,
+        config: RelayConfig,
+    ) -> Result<Running, StoreError> {
+        let stop = CancellationToken::new();
+        let news = store.subscribe();
+        let deliverer = Deliverer {
+            store: Arc::clone(&store),
+            upstreams: Arc::clone(&upstreams),
+            limits: config.limits.clone(),
+            clock: Arc::clone(&config.clock),
+        };
+        let slots = usize::try_from(config.limits.in_flight).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let mut supervisor = Supervisor {
+            config: config.clone(),
+            deliverer,
+            slots: Arc::new(Semaphore::new(slots)),
+            lanes: HashMap::new(),
+            tasks: JoinSet::new(),
+            task_lanes: HashMap::new(),
+            settings_version: None,
+            stop: stop.clone(),
+        };
+        supervisor.look_at_everything().await?;
+        let housekeeping = Housekeeping { store, config, stop: stop.clone() };
+        Ok(Running {
+            stop,
+            supervisor: tokio::spawn(supervisor.run(news)),
+            housekeeping: tokio::spawn(housekeeping.run()),
+        })
+    }
+}
+
+impl Running {
+    /// Claims nothing more, waits for the attempts under way as long as `[limits] shutdown` allows, then ends.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        for task in [self.supervisor, self.housekeeping] {
+            if let Err(error) = task.await {
+                tracing::error!(event = "relay_task_crashed", %error);
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Ends at once, as a crash would: attempts under way are left without an end, to be found uncertain.
+    pub async fn abort(self) {
+        for task in [self.supervisor, self.housekeeping] {
+            task.abort();
+            let _cancelled = task.await;
+        }
+    }
+}
+
+struct Supervisor {
+    config: RelayConfig,
+    deliverer: Deliverer,
+    slots: Arc<Semaphore>,
+    /// Lanes with a running task.
+    lanes: HashMap<LaneId, Arc<Notify>>,
+    tasks: JoinSet<()>,
+    task_lanes: HashMap<Id, LaneId>,
+    /// The settings that the lanes know.
+    settings_version: Option<u64>,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    async fn run(mut self, mut news: broadcast::Receiver<Change>) {
+        loop {
+            tokio::select! {
+                change = news.recv() => match change {
+                    Ok(change) => self.take_in(change).await,
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.take_in(Change::Everything).await,
+                    Err(broadcast::error::RecvError::Closed) => break,
+                },
+                Some(end) = self.tasks.join_next_with_id() => self.lane_ended(end),
+                () = self.stop.cancelled() => break,
+            }
+        }
+        let limit = self.config.limits.shutdown;
+        if tokio::time::timeout(limit, async { while self.tasks.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!(event = "attempts_cut_off", seconds = limit.as_secs(), lanes = self.tasks.len());
+            self.tasks.shutdown().await;
+        }
+    }
+
+    async fn take_in(&mut self, change: Change) {
+        match change {
+            Change::Lane(lane) => self.wake(lane),
+            Change::Message(_) => {}
+            Change::Settings { .. } | Change::Everything => {
+                if let Err(error) = self.look_at_everything().await {
+                    tracing::error!(event = "lanes_not_read", %error);
+                }
+            }
+        }
+    }
+
+    /// Settings changed, news were missed, or the process just started: every lane gets a fresh look.
+    async fn look_at_everything(&mut self) -> Result<(), StoreError> {
+        let lanes = self.deliverer.store.lanes_with_work().await?;
+        self.end_rests_of_old_settings(&lanes).await?;
+        retry_uncertain(&self.deliverer, None).await?;
+        for lane in lanes.iter().filter(|lane| has_work(lane)) {
+            self.wake(lane.id);
+        }
+        let running: Vec<LaneId> = self.lanes.keys().copied().collect();
+        running.into_iter().for_each(|lane| self.wake(lane));
+        Ok(())
+    }
+
+    /// A lane that rests until an administrator acts is let go when the settings are other ones than it rested for.
+    async fn end_rests_of_old_settings(&mut self, lanes: &[Lane]) -> Result<(), StoreError> {
+        let version = self.deliverer.store.settings().borrow().version;
+        if self.settings_version == Some(version) {
+            return Ok(());
+        }
+        for lane in lanes.iter().filter(|lane| lane.pause.as_ref().is_some_and(|pause| pause.needs_administrator)) {
+            self.deliverer.store.pause_lane(lane.id, None).await?;
+        }
+        self.settings_version = Some(version);
+        Ok(())
+    }
+
+    /// Wakes the lane's task, starting it if there is none.
+    fn wake(&mut self, lane: LaneId) {
+        if let Some(wake) = self.lanes.get(&lane) {
+            wake.notify_one();
+            return;
+        }
+        if self.stop.is_cancelled() {
+            return;
+        }
+        let wake = Arc::new(Notify::new());
+        let task = LaneTask {
+            id: lane,
+            node: self.config.node.clone(),
+            deliverer: self.deliverer.clone(),
+            slots: Arc::clone(&self.slots),
+            wake: Arc::clone(&wake),
+            stop: self.stop.clone(),
+        };
+        let handle = self.tasks.spawn(task.run());
+        self.task_lanes.insert(handle.id(), lane);
+        self.lanes.insert(lane, wake);
+    }
+
+    /// A lane that was woken while it was ending is started again, so that no news is lost between the two.
+    fn lane_ended(&mut self, end: Result<(Id, ()), tokio::task::JoinError>) {
+        let task = match end {
+            Ok((task, ())) => task,
+            Err(error) => {
+                tracing::error!(event = "lane_crashed", %error);
+                error.id()
+            }
+        };
+        let Some(lane) = self.task_lanes.remove(&task) else { return };
+        let woken = self.lanes.remove(&lane).is_some_and(|wake| was_woken(&wake));
+        if woken {
+            self.wake(lane);
+        }
+    }
+}
+
+fn was_woken(wake: &Notify) -> bool {
+    let notified = std::pin::pin!(wake.notified());
+    futures_util::FutureExt::now_or_never(notified).is_some()
+}

@@ -1,0 +1,43 @@
+//! Transports: how one attempt is carried to an upstream.
+
+mod graph;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use settings::{ConnectionId, FromPolicy, OnUncertain};
+use store::{Claim, Store};
+
+use crate::{UpstreamError, Verdict};
+
+pub(crate) use graph::GraphTransport;
+
+/// All that a transport may look at while it carries one attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    pub claim: &'a Claim,
+    pub store: &'a Arc<dyn Store>,
+    pub from_policy: FromPolicy,
+}
+
+/// Carries attempts to one upstream. Bounded in time: an implementation has deadlines for all it waits for.
+#[async_trait]
+pub trait Transport: Send + Sync + fmt::Debug {
+    async fn deliver(&self, delivery: Delivery<'_>) -> Verdict;
+
+    /// Attempts under way at once on one lane.
+    fn in_flight(&self) -> u32;
+
+    /// Recipients of one attempt at most; a message with more is sent in several.
+    fn max_recipients(&self) -> u32;
+
+    fn on_uncertain(&self) -> OnUncertain;
+}
+
+/// Finds the transport of a connection as the settings are now.
+pub trait Upstreams: Send + Sync + fmt::Debug {
+    fn transport(&self, connection: &ConnectionId) -> Result<Arc<dyn Transport>, UpstreamError>;
+
+    fn header_from_policy(&self) -> FromPolicy;
+}

@@ -1,0 +1,210 @@
+//! From settings to something one can send through: secrets opened, cloud resolved, token source shared.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use entra::{Application, CertificateError, CertificateKey, Cloud, RootError, Scope, TokenSource};
+use graph::{GraphMail, NetworkError};
+use settings::{Connection, ConnectionId, FromPolicy, Service, Settings, Tenant};
+use store::{Explanation, KeyRing, KeyRingError, SecretField};
+use tokio::sync::watch;
+
+use crate::transport::GraphTransport;
+use crate::{Network, Transport, Upstreams};
+
+/// Why a connection cannot be used as it is set up. An administrator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    #[error("the Service Connection does not exist any more")]
+    UnknownConnection,
+    #[error("the service '{}' is not available in this version", .0.name())]
+    UnsupportedService(Service),
+    #[error("the Service Connection has no Tenant")]
+    NoTenant,
+    #[error("the Tenant '{0}' has neither a Client Secret nor a certificate")]
+    NoCredential(String),
+    #[error("a secret cannot be opened")]
+    Secret(#[from] KeyRingError),
+    #[error("the certificate cannot be used")]
+    Certificate(#[from] CertificateError),
+    #[error("the cloud's addresses cannot be used")]
+    Cloud(#[from] RootError),
+    #[error("the network settings cannot be used")]
+    Network(#[from] NetworkError),
+    #[error("no token can be asked for")]
+    Entra(#[from] entra::EntraError),
+}
+
+impl UpstreamError {
+    pub fn explanation(&self) -> Explanation {
+        let why = std::error::Error::source(self).map(ToString::to_string).unwrap_or_default();
+        let fix = match self {
+            Self::UnknownConnection => "Choose a Service Connection in the Emails settings or the route.",
+            Self::UnsupportedService(_) => "Choose a connection of the service 'Microsoft Entra ID Graph API'.",
+            Self::NoTenant => "Choose a Tenant in the Service Connection.",
+            Self::NoCredential(_) => "Enter the Client Secret (its Value, not its ID) or a certificate in the Tenant.",
+            Self::Secret(_) => "Put back the master.key that belongs to this data folder, or enter the secret again.",
+            Self::Certificate(_) => "Enter a certificate with the private key that belongs to it.",
+            Self::Cloud(_) => "Correct the cloud of the Tenant.",
+            Self::Network(_) => "Correct [proxy] in postern.toml.",
+            Self::Entra(_) => "Correct the Tenant's Tenant ID and Client ID.",
+        };
+        Explanation {
+            what: format!("Nothing can be sent: {self}."),
+            why,
+            fix: fix.to_owned(),
+            who: "Postern administrator".to_owned(),
+            code: None,
+        }
+    }
+}
+
+/// One Graph connection, ready to be used or tested.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub connection: Connection,
+    pub tenant: Tenant,
+    pub cloud: Cloud,
+    pub tokens: TokenSource,
+    pub mail: GraphMail,
+}
+
+impl Upstream {
+    /// Builds the connection from the settings. Asks nothing of the network.
+    pub fn graph(
+        settings: &Settings,
+        id: &ConnectionId,
+        key_ring: &KeyRing,
+        network: &Network,
+    ) -> Result<Self, UpstreamError> {
+        Self::graph_with_tokens(settings, id, key_ring, network, |_| None)
+    }
+
+    /// The same, with the token source of another connection that has the same tenant, if `shared` knows one.
+    fn graph_with_tokens(
+        settings: &Settings,
+        id: &ConnectionId,
+        key_ring: &KeyRing,
+        network: &Network,
+        shared: impl FnOnce(&Tenant) -> Option<TokenSource>,
+    ) -> Result<Self, UpstreamError> {
+        let connection = settings.connection(id).ok_or(UpstreamError::UnknownConnection)?.clone();
+        if connection.service != Service::GraphApi {
+            return Err(UpstreamError::UnsupportedService(connection.service));
+        }
+        let tenant = connection.tenant.as_ref().and_then(|id| settings.tenant(id)).ok_or(UpstreamError::NoTenant)?;
+        let cloud = cloud(&tenant.cloud)?;
+        let http = network.client()?;
+        let tokens = match shared(tenant) {
+            Some(tokens) => tokens,
+            None => TokenSource::new(http.clone(), application(tenant, &cloud, key_ring)?, &Scope::Graph)?,
+        };
+        let again = network.clone();
+        let mail = GraphMail::new(http, cloud.graph.clone(), tokens.clone())
+            .with_new_connections_from(move || again.client().ok());
+        Ok(Self { connection, tenant: tenant.clone(), cloud, tokens, mail })
+    }
+}
+
+fn application(tenant: &Tenant, cloud: &Cloud, key_ring: &KeyRing) -> Result<Application, UpstreamError> {
+    Ok(Application {
+        cloud: cloud.clone(),
+        tenant_id: tenant.tenant_id.clone(),
+        client_id: tenant.client_id.clone(),
+        credential: credential(tenant, key_ring)?,
+    })
+}
+
+fn cloud(choice: &settings::Cloud) -> Result<Cloud, RootError> {
+    Ok(match choice {
+        settings::Cloud::Global => Cloud::GLOBAL,
+        settings::Cloud::UsGov => Cloud::US_GOV,
+        settings::Cloud::UsGovDod => Cloud::US_GOV_DOD,
+        settings::Cloud::China => Cloud::CHINA,
+        settings::Cloud::Custom(custom) => Cloud::custom(&custom.login, &custom.graph, custom.smtp.as_deref())?,
+    })
+}
+
+fn credential(tenant: &Tenant, key_ring: &KeyRing) -> Result<entra::Credential, UpstreamError> {
+    let field = |field| SecretField { table: "tenant", id: tenant.id.0.clone(), field };
+    match tenant.credential.as_ref() {
+        None => Err(UpstreamError::NoCredential(tenant.name.clone())),
+        Some(settings::Credential::ClientSecret { secret, .. }) => {
+            Ok(entra::Credential::ClientSecret(key_ring.open(&field("client_secret"), secret)?))
+        }
+        Some(settings::Credential::Certificate(certificate)) => {
+            use secrecy::ExposeSecret as _;
+            let key = key_ring.open(&field("private_key"), &certificate.private_key)?;
+            let key = CertificateKey::from_pem(&certificate.certificate_pem, key.expose_secret())?;
+            Ok(entra::Credential::Certificate(key))
+        }
+    }
+}
+
+/// The transports of all connections, built when first used and again when their settings change, so that a rotated
+/// secret takes effect at once and an unchanged one keeps its tokens and sockets.
+#[derive(Debug)]
+pub struct Connections {
+    settings: watch::Receiver<Arc<Settings>>,
+    key_ring: Arc<KeyRing>,
+    network: Network,
+    built: Mutex<HashMap<ConnectionId, Built>>,
+}
+
+#[derive(Debug)]
+struct Built {
+    connection: Connection,
+    tenant: Tenant,
+    tokens: TokenSource,
+    transport: Arc<dyn Transport>,
+}
+
+impl Connections {
+    pub fn new(settings: watch::Receiver<Arc<Settings>>, key_ring: Arc<KeyRing>, network: Network) -> Self {
+        Self { settings, key_ring, network, built: Mutex::default() }
+    }
+}
+
+impl Upstreams for Connections {
+    fn transport(&self, id: &ConnectionId) -> Result<Arc<dyn Transport>, UpstreamError> {
+        let settings = Arc::clone(&self.settings.borrow());
+        let mut all = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(built) = all.get(id).filter(|built| built.is_current(&settings)) {
+            return Ok(Arc::clone(&built.transport));
+        }
+        all.remove(id);
+        let shared = |tenant: &Tenant| all.values().find(|b| b.tenant == *tenant).map(|b| b.tokens.clone());
+        let upstream = Upstream::graph_with_tokens(&settings, id, &self.key_ring, &self.network, shared)?;
+        let transport: Arc<dyn Transport> = Arc::new(GraphTransport::new(upstream.mail, upstream.connection.clone()));
+        let built = Built {
+            connection: upstream.connection,
+            tenant: upstream.tenant,
+            tokens: upstream.tokens,
+            transport: Arc::clone(&transport),
+        };
+        all.insert(id.clone(), built);
+        Ok(transport)
+    }
+
+    fn header_from_policy(&self) -> FromPolicy {
+        self.settings.borrow().emails.from_policy
+    }
+}
+
+impl Built {
+    fn is_current(&self, settings: &Settings) -> bool {
+        settings.connection(&self.connection.id) == Some(&self.connection)
+            && settings.tenant(&self.tenant.id) == Some(&self.tenant)
+    }
+}
+
+/// The words of the layers below in the words of the queue.
+pub(crate) fn explain(explanation: &entra::Explanation) -> Explanation {
+    Explanation {
+        what: explanation.what.to_string(),
+        why: explanation.why.to_string(),
+        fix: explanation.fix.to_string(),
+        who: explanation.who.to_string(),
+        code: None,
+    }
+}
