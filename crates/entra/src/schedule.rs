@@ -53,8 +53,8 @@ mod tests {
             assert!(refresh_after(lifetime) < usable(lifetime), "{seconds}");
             assert!(usable(lifetime) < lifetime, "{seconds}");
         }
-        assert_eq!(refresh_after(Duration::from_secs(3600)), Duration::from_secs(3000));
-        assert_eq!(usable(Duration::from_secs(3600)), Duration::from_secs(3540));
+        assert_eq!(refresh_after(Duration::from_hours(1)), Duration::from_mins(50));
+        assert_eq!(usable(Duration::from_hours(1)), Duration::from_mins(59));
     }
 
     #[test]

@@ -137,3 +137,84 @@ impl Body for EncodedBody {
         SizeHint::with_exact(self.remaining)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use proptest::prelude::*;
+    use tokio::io::AsyncRead;
+
+    use super::*;
+
+    /// Gives the bytes in pieces of its own sizes, and is not ready before each.
+    struct Pieces {
+        left: Vec<u8>,
+        sizes: Vec<usize>,
+        turn: usize,
+    }
+
+    impl AsyncRead for Pieces {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            self.turn += 1;
+            if self.turn % 2 == 1 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let size = self.sizes[self.turn / 2 % self.sizes.len()].min(buf.remaining()).min(self.left.len());
+            let rest = self.left.split_off(size);
+            buf.put_slice(&self.left);
+            self.left = rest;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn drain(mut body: EncodedBody) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        loop {
+            let announced = body.size_hint().exact().unwrap();
+            match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                Some(frame) => frames.push(frame.unwrap().into_data().unwrap()),
+                None => {
+                    assert_eq!(announced, 0);
+                    return frames;
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_message_in_any_pieces_is_encoded_whole_in_frames_of_bounded_size(
+            head in proptest::collection::vec(any::<u8>(), 0..70_000),
+            rest in proptest::collection::vec(any::<u8>(), 0..200_000),
+            sizes in proptest::collection::vec(1_usize..60_000, 1..5),
+        ) {
+            let whole = [head.as_slice(), &rest].concat();
+            let rest_bytes = u64::try_from(rest.len()).unwrap();
+            // More than recorded is there; it must not be read.
+            let left = [rest.as_slice(), b"more"].concat();
+            let message = MimeBody::with_rest(Bytes::from(head), Pieces { left, sizes, turn: 0 }, rest_bytes);
+            let announced = message.request_bytes();
+            let (body, progress) = EncodedBody::new(message);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let frames = runtime.block_on(drain(body));
+            prop_assert!(frames.iter().all(|frame| frame.len() <= 64 * 1024));
+            let encoded = frames.concat();
+            prop_assert_eq!(u64::try_from(encoded.len()).unwrap(), announced);
+            prop_assert_eq!(STANDARD.decode(&encoded).unwrap(), whole);
+            prop_assert_eq!(progress.sent(), Sent::Everything);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_account_tells_nothing_from_part_from_everything() {
+        let (mut body, progress) = EncodedBody::new(MimeBody::from_bytes(Bytes::from(vec![b'x'; 50_000])));
+        assert_eq!(progress.sent(), Sent::Nothing);
+        poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
+        assert_eq!(progress.sent(), Sent::Part);
+        poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
+        assert_eq!(progress.sent(), Sent::Everything);
+    }
+}

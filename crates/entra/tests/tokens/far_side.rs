@@ -48,6 +48,8 @@ pub(crate) enum Reply {
     Close,
     /// Read this many bytes of the body, then reset.
     ResetAfter(usize),
+    /// Answer at once, whatever is still coming.
+    Early(Vec<u8>),
     /// Read the body, then say nothing for ever.
     Silence,
 }
@@ -100,7 +102,11 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, se
         seen.connection = connection;
         let length: usize = seen.header("content-length").map_or(0, |value| value.parse().unwrap());
         let reply = script(&seen);
-        let wanted = if let Reply::ResetAfter(bytes) = reply { bytes.min(length) } else { length };
+        let wanted = match reply {
+            Reply::ResetAfter(bytes) => bytes.min(length),
+            Reply::Early(_) => 0,
+            _ => length,
+        };
         while buffer.len() < wanted {
             if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
                 return;
@@ -116,6 +122,12 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, se
             Reply::ResetAfter(_) => {
                 // With nothing to linger for and bytes unread, closing sends RST.
                 let _ = stream.set_zero_linger();
+                return;
+            }
+            Reply::Early(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                // Closing with bytes unread would send RST and could take the answer with it.
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
                 return;
             }
             Reply::Silence => std::future::pending().await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use entra::{Application, EntraError, Scope, TokenSource, Who};
 use tokio::net::TcpListener;
 
-use crate::far_side::{FarSide, Reply, answer};
+use crate::far_side::{FarSide, Reply, answer, answer_bytes};
 use crate::{SECRET, application, client, refuse, secret, source};
 
 async fn error_after(script: impl Fn() -> Reply + Send + Sync + 'static) -> EntraError {
@@ -46,7 +46,7 @@ async fn the_oauth_error_decides_and_the_number_only_words_it() {
 async fn what_is_no_answer_of_entra_is_explained_and_passes() {
     const HTML: &str = "Content-Type: text/html\r\n";
     const JSON: &str = "Content-Type: application/json\r\n";
-    let table: [(fn() -> Reply, bool); 10] = [
+    let table: [(fn() -> Reply, bool); 11] = [
         // A captive portal.
         (|| answer("200 OK", HTML, "<html>Sign in to the hotel</html>"), true),
         // A gateway's own page.
@@ -62,6 +62,8 @@ async fn what_is_no_answer_of_entra_is_explained_and_passes() {
         (|| answer("400 Bad Request", JSON, "{}"), false),
         // No end to it.
         (|| answer("200 OK", JSON, &" ".repeat(400 * 1024)), true),
+        // A refusal before the request was read.
+        (|| Reply::Early(answer_bytes("413 Content Too Large", HTML, "<html>413</html>")), false),
         (|| Reply::Close, true),
         (|| Reply::ResetAfter(10), true),
     ];
