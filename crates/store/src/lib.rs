@@ -6,15 +6,17 @@
 //! Left to others: policy. The store does not know why a message is deferred, who may cancel it, or what a lane's
 //! budget is; it is told, and remembers.
 //!
-//! Two implementations obey the same suite (`tests/conformance`): [`sqlite::SqliteStore`] and the plain in-memory
+//! Two implementations obey the same suite (`tests/store`): [`sqlite::SqliteStore`] and the plain in-memory
 //! [`model::ModelStore`], which exists to be obviously right.
 
 mod body;
+mod durable;
 mod error;
 mod keyring;
 mod lane;
 mod message;
 mod query;
+mod spool;
 mod state;
 mod store;
 
@@ -26,8 +28,8 @@ pub use error::StoreError;
 pub use keyring::{KeyRing, KeyRingError, SecretField};
 pub use lane::{Lane, LaneId, LanePause, Lease, NodeId};
 pub use message::{
-    Attempt, AttemptId, AttemptReport, Claim, Enqueued, Event, Explanation, IdempotencyKey, MessageDetail, MessageRecord,
-    NewMessage, Priority, RecipientOutcome, RecipientState, RecipientStatus, Via,
+    Attempt, AttemptId, AttemptReport, Claim, Enqueued, Event, Explanation, IdempotencyKey, MessageDetail,
+    MessageRecord, NewMessage, Priority, RecipientOutcome, RecipientState, RecipientStatus, Via,
 };
 pub use query::{Counts, Filter, Page, PageRequest};
 pub use state::{MessageState, Operation};

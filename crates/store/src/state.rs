@@ -93,6 +93,36 @@ impl MessageState {
         };
         Ok(next)
     }
+
+    /// Whether a message may be given up, or why not: only while it waits.
+    pub fn check_may_fail(self) -> Result<(), StoreError> {
+        self.check("fail", matches!(self, Self::Queued | Self::Held | Self::Uncertain), "queued, held or uncertain")
+    }
+
+    /// Whether a message may be set aside as unreadable, or why not.
+    pub fn check_may_be_quarantined(self) -> Result<(), StoreError> {
+        let may = matches!(self, Self::Queued | Self::Sending | Self::Held | Self::Uncertain);
+        self.check("quarantine", may, "queued, sending, held or uncertain")
+    }
+
+    pub fn check_may_be_deleted(self) -> Result<(), StoreError> {
+        self.check("delete", self != Self::Sending, "in any state but sending")
+    }
+
+    /// Where a message goes is a fact once it went, and must not change while it goes.
+    pub fn may_be_rerouted(self) -> bool {
+        !matches!(self, Self::Sending | Self::Sent | Self::Quarantined)
+    }
+
+    /// Only what is settled may be deleted for its age alone.
+    pub fn check_may_be_purged(self) -> Result<(), StoreError> {
+        self.check("purge", self.is_settled(), "sent, failed or cancelled")
+    }
+
+    fn check(self, what: &str, may: bool, allowed: &str) -> Result<(), StoreError> {
+        let reason = || format!("cannot {what} a message that is {}: it must be {allowed}", self.name());
+        if may { Ok(()) } else { Err(StoreError::Conflict { reason: reason() }) }
+    }
 }
 
 /// What an administrator may do to one message. Deleting is a method of its own.
@@ -112,6 +142,16 @@ impl Operation {
             Self::Cancel => "cancel",
             Self::Hold => "hold",
             Self::Release => "release",
+        }
+    }
+
+    /// Whether a recipient in this state is sent to again after the operation. A release brings back what was in doubt
+    /// when the message was held, else it would be queued with nobody to send to.
+    pub fn reopens(self, recipient: RecipientState) -> bool {
+        match self {
+            Self::Retry => recipient != RecipientState::Sent,
+            Self::Release => recipient == RecipientState::Uncertain,
+            Self::Cancel | Self::Hold => false,
         }
     }
 
@@ -137,8 +177,8 @@ mod tests {
     fn an_attempt_leaves_the_state_its_recipients_say() {
         for (recipients, state) in [
             (vec![R::Sent, R::Sent], M::Sent),
-            (vec![R::Sent, R::Failed], M::Failed),                  // partly failed is failed
-            (vec![R::Failed, R::Uncertain], M::Uncertain),          // doubt outweighs failure
+            (vec![R::Sent, R::Failed], M::Failed), // partly failed is failed
+            (vec![R::Failed, R::Uncertain], M::Uncertain), // doubt outweighs failure
             (vec![R::Uncertain, R::Pending, R::Failed], M::Queued), // work left goes first
             (vec![R::Pending], M::Queued),
         ] {

@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use mail::MessageId;
 use serde::{Deserialize, Serialize};
-use settings::{
-    Account, AccountId, Connection, ConnectionId, Emails, Route, RoutedTo, Settings, Tenant, TenantId,
-};
+use settings::{Account, AccountId, Connection, ConnectionId, Emails, Route, RoutedTo, Settings, Tenant, TenantId};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
@@ -117,8 +115,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         now: Timestamp,
     ) -> Result<MessageState, StoreError>;
 
-    /// Makes a waiting message `failed` (its lifetime is over, its route is gone for good), with the reason. `Conflict` while it is being sent or
-    /// when it is settled.
+    /// Makes a waiting message `failed` (its lifetime is over, its route is gone for good), with the reason. `Conflict`
+    /// while it is being sent or when it is settled.
     async fn fail(&self, id: MessageId, reason: crate::Explanation, now: Timestamp) -> Result<(), StoreError>;
 
     /// Messages that are `queued` although their lifetime (`expires_at`) is over at `now`, oldest first.
@@ -147,6 +145,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         audit: AuditEntry,
     ) -> Result<u64, StoreError>;
 
+    /// What administrators changed, newest first.
+    async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
     /// Seals and opens the secrets in the settings.
     fn key_ring(&self) -> Arc<KeyRing>;
 
@@ -166,7 +167,9 @@ pub enum Change {
     Lane(LaneId),
     /// Something about this message is new.
     Message(MessageId),
-    Settings { version: u64 },
+    Settings {
+        version: u64,
+    },
     /// Anything may have changed (another process wrote): look at everything once.
     Everything,
 }

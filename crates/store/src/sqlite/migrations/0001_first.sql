@@ -1,0 +1,131 @@
+-- Times are microseconds since 1970. States, priorities and ways in are the numbers of `code.rs`.
+
+CREATE TABLE message (
+    seq                 INTEGER PRIMARY KEY,  -- order of arrival; a number is never used again
+    id                  BLOB    NOT NULL,
+    state               INTEGER NOT NULL,
+    lane                INTEGER,              -- NULL: no route took it
+    priority            INTEGER NOT NULL,
+    due_at              INTEGER NOT NULL,     -- means something only while queued (and held: when it would be due)
+    attempts            INTEGER NOT NULL,
+    may_be_duplicated   INTEGER NOT NULL,
+    progress            TEXT,                 -- JSON, what became of each recipient; NULL: all are pending
+    last_error          TEXT,
+    received_at         INTEGER NOT NULL,
+    expires_at          INTEGER NOT NULL,
+    size                INTEGER NOT NULL,
+    via                 INTEGER NOT NULL,
+    account             TEXT,
+    peer                TEXT,
+    header_from         TEXT,
+    subject             TEXT,
+    internet_message_id TEXT,
+    envelope            TEXT    NOT NULL,
+    added_header        TEXT    NOT NULL,
+    metadata            TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX message_id ON message (id);
+-- What is due. Messages leave this index with the first attempt, so it is as small as the queue.
+CREATE INDEX message_due ON message (lane, priority, due_at) WHERE state = 0;
+-- Queued or being sent, oldest first; with the end of its life, so that a search for it reads only the index.
+CREATE INDEX message_waiting ON message (id, expires_at) WHERE state IN (0, 1);
+-- The states that few messages are in. Queued and sent ones cost nothing here.
+CREATE INDEX message_rare ON message (state, id) WHERE state IN (1, 3, 4, 5, 6, 7);
+
+-- Apart from the message, so that a scan of messages does not drag bodies along.
+CREATE TABLE body (
+    seq   INTEGER PRIMARY KEY,
+    crc32 INTEGER NOT NULL,
+    spool TEXT,                               -- name of the spool file; NULL: the body is in `bytes`
+    bytes BLOB
+) STRICT;
+CREATE UNIQUE INDEX body_spool ON body (spool) WHERE spool IS NOT NULL;
+
+CREATE TABLE attempt (
+    id          INTEGER PRIMARY KEY,          -- the message's seq * 2^20 + the attempt's number
+    lane        INTEGER NOT NULL,
+    recipients  TEXT    NOT NULL,             -- JSON, indices into the envelope
+    started_at  INTEGER NOT NULL,
+    ended_at    INTEGER,
+    outcomes    TEXT,
+    explanation TEXT,
+    request_id  TEXT
+) STRICT;
+
+CREATE TABLE event (
+    id      INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    kind    TEXT    NOT NULL,
+    actor   TEXT    NOT NULL,
+    detail  TEXT
+) STRICT;
+CREATE INDEX event_message ON event (message);
+
+-- A lane stays for good: attempts name it.
+CREATE TABLE lane (
+    id          INTEGER PRIMARY KEY,
+    connection  TEXT    NOT NULL,
+    mailbox     TEXT    NOT NULL,
+    mailbox_key TEXT    NOT NULL,             -- the mailbox, letter case folded
+    waiting     INTEGER NOT NULL DEFAULT 0,   -- messages queued or being sent
+    lease_node  TEXT,
+    lease_epoch INTEGER NOT NULL DEFAULT 0,
+    lease_until INTEGER NOT NULL DEFAULT 0,
+    pause       TEXT,
+    UNIQUE (connection, mailbox_key)
+) STRICT;
+
+CREATE TABLE lane_hour (
+    lane       INTEGER NOT NULL,
+    hour       INTEGER NOT NULL,              -- hours since 1970
+    recipients INTEGER NOT NULL,
+    PRIMARY KEY (lane, hour)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    account    TEXT    NOT NULL,              -- '' for no account, else '=' and the account's id
+    key        TEXT    NOT NULL,
+    digest     BLOB    NOT NULL,
+    message    BLOB    NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_expiry ON idempotency (expires_at);
+
+-- Numbers that are kept, not counted: messages in each state, the next seq, the version of the settings.
+CREATE TABLE tally (
+    name  TEXT    NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO tally (name, value) VALUES
+    ('queued', 0), ('sending', 0), ('sent', 0), ('failed', 0), ('uncertain', 0), ('held', 0), ('cancelled', 0),
+    ('quarantined', 0), ('next_seq', 1), ('settings_version', 0);
+
+CREATE TABLE setting (
+    kind     TEXT    NOT NULL,
+    id       TEXT    NOT NULL,
+    position INTEGER NOT NULL,                -- order among routes; 0 elsewhere
+    data     TEXT    NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    id     INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    actor  TEXT    NOT NULL,
+    action TEXT    NOT NULL,
+    detail TEXT    NOT NULL
+) STRICT;
+
+CREATE TABLE key_ring (
+    id      INTEGER PRIMARY KEY,
+    wrapped TEXT    NOT NULL
+) STRICT;
+
+CREATE TABLE probe (
+    id    INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT;
+INSERT INTO probe (id, count) VALUES (0, 0);

@@ -1,0 +1,277 @@
+//! Looking: messages, lanes, totals.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mail::{Address, MessageId};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use settings::RoutedTo;
+
+use super::code::{
+    PRIORITIES, from_json, id_of, length, priority_code, signed, state_code, time_code, time_of, unreadable, unsigned,
+};
+use super::row::{COLUMNS, SOURCE, Stored, address, json_or_null, load, outline, read, routed_to, text};
+use super::unit::{ATTEMPTS_PER_MESSAGE, attempt_id};
+use crate::spool::SpoolName;
+use crate::{
+    Attempt, AttemptId, Counts, Event, Filter, Lane, LaneId, MessageDetail, MessageRecord, MessageState, Page,
+    PageRequest, RecipientStatus, StoreError,
+};
+
+pub(super) fn detail(connection: &Connection, id: MessageId) -> Result<MessageDetail, StoreError> {
+    let Stored { seq, record: message, progress } = load(connection, id)?;
+    let addresses = message.envelope.recipients.iter().map(|recipient| recipient.address.clone());
+    let recipients =
+        addresses.zip(progress).map(|(address, (state, status))| RecipientStatus { address, state, status });
+    let recipients = recipients.collect();
+    let attempts = attempts(connection, seq, &message)?;
+    Ok(MessageDetail { recipients, attempts, events: events(connection, seq)?, message })
+}
+
+fn attempts(connection: &Connection, seq: i64, message: &MessageRecord) -> Result<Vec<Attempt>, StoreError> {
+    let first = attempt_id(seq, 0);
+    let sql = "SELECT a.id, a.recipients, a.started_at, a.ended_at, a.outcomes, a.explanation, a.request_id, \
+               l.connection, l.mailbox FROM attempt a JOIN lane l ON l.id = a.lane \
+               WHERE a.id BETWEEN ?1 AND ?2 ORDER BY a.id";
+    all(connection, sql, params![first, first + ATTEMPTS_PER_MESSAGE - 1], |row| {
+        let indices: Vec<usize> = from_json(text(row, 1)?)?;
+        let named = indices.iter().filter_map(|index| message.envelope.recipients.get(*index));
+        let lane = routed_to(row, 7)?.ok_or_else(|| unreadable("an attempt without a lane".into()))?;
+        Ok(Attempt {
+            id: AttemptId(row.get(0)?),
+            connection: lane.connection,
+            mailbox: lane.mailbox,
+            recipients: named.map(|recipient| recipient.address.clone()).collect(),
+            started_at: time_of(row.get(2)?)?,
+            ended_at: row.get::<_, Option<i64>>(3)?.map(time_of).transpose()?,
+            outcomes: json_or_null(row, 4)?.unwrap_or_default(),
+            explanation: json_or_null(row, 5)?,
+            request_id: row.get(6)?,
+        })
+    })
+}
+
+fn events(connection: &Connection, seq: i64) -> Result<Vec<Event>, StoreError> {
+    let sql = "SELECT at, kind, actor, detail FROM event WHERE message = ?1 ORDER BY id";
+    all(connection, sql, [seq], |row| {
+        Ok(Event { at: time_of(row.get(0)?)?, kind: row.get(1)?, actor: row.get(2)?, detail: row.get(3)? })
+    })
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// Walks from the newest message on and stops when the page is full. What the database can tell cheaply narrows the
+/// walk; [`Filter::matches`] decides.
+pub(super) fn page(connection: &Connection, filter: &Filter, page: PageRequest) -> Result<Page, StoreError> {
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let before = page.before.map_or([u8::MAX; 17].to_vec(), |id| id.to_bytes().to_vec());
+    let (since, until) = (filter.since.map(time_code), filter.until.map(time_code));
+    let account = filter.account.as_ref().map(|account| &account.0);
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {SOURCE} WHERE m.id < ?1 AND (?2 IS NULL OR m.received_at >= ?2) \
+         AND (?3 IS NULL OR m.received_at <= ?3) AND (?4 IS NULL OR m.account = ?4) {} ORDER BY m.id DESC",
+        states_clause(&filter.states)
+    );
+    let arguments: [&dyn ToSql; 4] = [&before, &since, &until, &account];
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(arguments)?;
+    let mut messages: Vec<MessageRecord> = Vec::new();
+    let mut next = None;
+    while let Some(row) = rows.next()? {
+        // A message that cannot be read must not hide all others.
+        let record = match read(row) {
+            Ok(stored) => stored.record,
+            Err(error) => {
+                tracing::warn!(event = "message_unreadable", %error);
+                continue;
+            }
+        };
+        if !filter.matches(&record) {
+            continue;
+        }
+        if messages.len() >= limit {
+            next = messages.last().map(|last| last.id);
+            break;
+        }
+        messages.push(record);
+    }
+    Ok(Page { messages, next })
+}
+
+/// The condition on states, worded as the partial indices are, for the planner takes those only for their own words.
+fn states_clause(states: &[MessageState]) -> String {
+    let codes: Vec<String> = states.iter().map(|state| state_code(*state).to_string()).collect();
+    let wanted = codes.join(", ");
+    let all_in = |set: &[MessageState]| states.iter().all(|state| set.contains(state));
+    match states {
+        [] => String::new(),
+        [MessageState::Queued | MessageState::Sent] => format!("AND m.state = {wanted}"),
+        [_] => format!("AND m.state = {wanted} AND m.state IN (1, 3, 4, 5, 6, 7)"),
+        _ if all_in(&[MessageState::Queued, MessageState::Sending]) => "AND m.state IN (0, 1)".into(),
+        _ => format!("AND m.state IN ({wanted})"),
+    }
+}
+
+pub(super) fn counts(connection: &Connection) -> Result<Counts, StoreError> {
+    let mut counts = Counts::default();
+    let tallies = all(connection, "SELECT name, value FROM tally", [], |row| {
+        Ok((row.get::<_, String>(0)?, unsigned(row.get(1)?)))
+    })?;
+    for (name, value) in tallies {
+        match MessageState::from_name(&name) {
+            Some(MessageState::Queued) => counts.queued = value,
+            Some(MessageState::Sending) => counts.sending = value,
+            Some(MessageState::Sent) => counts.sent = value,
+            Some(MessageState::Failed) => counts.failed = value,
+            Some(MessageState::Uncertain) => counts.uncertain = value,
+            Some(MessageState::Held) => counts.held = value,
+            Some(MessageState::Cancelled) => counts.cancelled = value,
+            Some(MessageState::Quarantined) => counts.quarantined = value,
+            None => {}
+        }
+    }
+    let sql = "SELECT received_at FROM message WHERE state IN (0, 1) ORDER BY id LIMIT 1";
+    let oldest = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+    counts.oldest_waiting = oldest.map(time_of).transpose()?;
+    Ok(counts)
+}
+
+const LANE_COLUMNS: &str = "id, connection, mailbox, waiting, pause";
+
+pub(super) fn lanes_with_work(connection: &Connection) -> Result<Vec<Lane>, StoreError> {
+    let sql = format!("SELECT {LANE_COLUMNS} FROM lane WHERE waiting > 0");
+    all(connection, &sql, [], |row| read_lane(connection, row))
+}
+
+pub(super) fn lane(connection: &Connection, lane: LaneId) -> Result<Lane, StoreError> {
+    let sql = format!("SELECT {LANE_COLUMNS} FROM lane WHERE id = ?1");
+    let found = all(connection, &sql, [lane.0], |row| read_lane(connection, row))?;
+    found.into_iter().next().ok_or_else(|| StoreError::NotFound { what: format!("lane {}", lane.0) })
+}
+
+fn read_lane(connection: &Connection, row: &Row<'_>) -> Result<Lane, StoreError> {
+    let id = LaneId(row.get(0)?);
+    let key = routed_to(row, 1)?.ok_or_else(|| unreadable(format!("lane {} has no mailbox", id.0)))?;
+    let waiting = unsigned(row.get(3)?);
+    let next_due = if waiting == 0 { None } else { next_due(connection, id)? };
+    Ok(Lane { id, key, waiting, next_due, pause: json_or_null(row, 4)? })
+}
+
+/// One look at the index for each priority.
+fn next_due(connection: &Connection, lane: LaneId) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT due_at FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 ORDER BY due_at LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut earliest: Option<i64> = None;
+    for priority in PRIORITIES {
+        let due: Option<i64> = statement.query_row([lane.0, priority_code(priority)], |row| row.get(0)).optional()?;
+        earliest = earliest.into_iter().chain(due).min();
+    }
+    earliest.map(time_of).transpose()
+}
+
+pub(super) fn recipients_attempted(connection: &Connection, lane: LaneId, since: Timestamp) -> Result<u64, StoreError> {
+    let sql = "SELECT COALESCE(SUM(recipients), 0) FROM lane_hour WHERE lane = ?1 AND hour >= ?2";
+    let sum = connection.prepare_cached(sql)?.query_row([lane.0, super::deliver::hour(since)], |row| row.get(0))?;
+    Ok(unsigned(sum))
+}
+
+pub(super) fn unrouted(connection: &Connection, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+    let sql = "SELECT id FROM message WHERE state = 0 AND lane IS NULL ORDER BY id LIMIT ?1";
+    all(connection, sql, [limit], |row| Ok(MessageId::from_bytes(row.get(0)?)))
+}
+
+/// Walks one index over all that waits: some hundred milliseconds for a million messages, on a reader.
+pub(super) fn expired(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+    let sql = "SELECT id FROM message WHERE state = 0 AND seq IN \
+               (SELECT seq FROM message WHERE state IN (0, 1) AND expires_at <= ?1) ORDER BY id LIMIT ?2";
+    all(connection, sql, params![time_code(now), limit], |row| Ok(MessageId::from_bytes(row.get(0)?)))
+}
+
+type Waiting = (MessageId, Option<Address>, Option<RoutedTo>);
+
+pub(super) fn waiting_messages(
+    connection: &Connection,
+    after: Option<MessageId>,
+    limit: u32,
+) -> Result<Vec<Waiting>, StoreError> {
+    let after = after.map_or_else(Vec::new, |id| id.to_bytes().to_vec());
+    let mut found: Vec<Waiting> = Vec::new();
+    // One index each: together they are what waits.
+    for states in [
+        "m.state = 0 AND m.state IN (0, 1)",
+        "m.state = 4 AND m.state IN (1, 3, 4, 5, 6, 7)",
+        "m.state = 5 AND m.state IN (1, 3, 4, 5, 6, 7)",
+    ] {
+        let sql = format!(
+            "SELECT m.id, m.header_from, l.connection, l.mailbox FROM {SOURCE} WHERE {states} AND m.id > ?1 \
+             ORDER BY m.id LIMIT ?2"
+        );
+        found.extend(all(connection, &sql, params![after, limit], |row| {
+            Ok((MessageId::from_bytes(row.get(0)?), address(row, 1)?, routed_to(row, 2)?))
+        })?);
+    }
+    found.sort_by_key(|(id, ..)| *id);
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+/// Messages of that state that arrived before `before`. An id holds the time of its arrival, so the walk ends there.
+pub(super) fn older(
+    connection: &Connection,
+    state: MessageState,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<MessageId>, StoreError> {
+    let sql = format!(
+        "SELECT m.id FROM message m WHERE m.id < ?1 AND m.received_at < ?2 {} ORDER BY m.id LIMIT ?3",
+        states_clause(&[state])
+    );
+    // One millisecond more, for ids hold no finer time.
+    let end = Duration::from_millis(unsigned(before.as_millisecond())) + Duration::from_millis(1);
+    let end = MessageId::new(u64::try_from(end.as_millis()).unwrap_or(u64::MAX), 0);
+    all(connection, &sql, params![end.to_bytes().as_slice(), time_code(before), limit], |row| {
+        id_of(row.get_ref(0)?.as_blob().map_err(|error| unreadable(error.to_string()))?)
+    })
+}
+
+/// Where a body lies.
+pub(super) enum StoredBody {
+    Inline(Vec<u8>),
+    Spooled(SpoolName),
+}
+
+pub(super) fn body(connection: &Connection, id: MessageId) -> Result<StoredBody, StoreError> {
+    let seq = outline(connection, id)?.seq;
+    let sql = "SELECT m.size, b.crc32, b.spool, b.bytes FROM message m JOIN body b ON b.seq = m.seq WHERE m.seq = ?1";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let found = connection.prepare_cached(sql)?.query_row([seq], read).optional()?;
+    let damaged = |detail: &str| unreadable(format!("the body of message {id}: {detail}"));
+    let (size, crc32, spool, bytes): (i64, u32, Option<String>, Option<Vec<u8>>) =
+        found.ok_or_else(|| damaged("it is missing"))?;
+    match (spool, bytes) {
+        (Some(name), _) => Ok(StoredBody::Spooled(SpoolName { name, length: unsigned(size), crc32 })),
+        (None, Some(bytes)) if signed(length(&bytes)) != size => Err(damaged("its length is wrong")),
+        (None, Some(bytes)) if crc32fast::hash(&bytes) != crc32 => Err(damaged("its checksum is wrong")),
+        (None, Some(bytes)) => Ok(StoredBody::Inline(bytes)),
+        (None, None) => Err(damaged("it is empty")),
+    }
+}
+
+/// Whether a row names that spool file.
+pub(super) fn names_file(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM body WHERE spool = ?1 AND spool IS NOT NULL";
+    Ok(connection.prepare_cached(sql)?.query_row([name], |_| Ok(())).optional()?.is_some())
+}

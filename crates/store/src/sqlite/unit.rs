@@ -1,0 +1,162 @@
+//! One transaction of the writer, shared by the commands of a batch.
+//!
+//! Invariant: a command that returns an error which is not the database's has written nothing. Totals are gathered
+//! here and written once, by [`Unit::flush`], just before the commit.
+
+use std::collections::BTreeMap;
+
+use mail::MessageId;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use settings::RoutedTo;
+
+use super::code::{state_code, time_code, unsigned};
+use crate::{Change, LaneId, MessageState, StoreError};
+
+pub(super) struct Unit<'c> {
+    pub(super) connection: &'c Connection,
+    /// News for when the commit is done.
+    pub(super) changes: Vec<Change>,
+    states: BTreeMap<&'static str, i64>,
+    lanes: BTreeMap<LaneId, i64>,
+    next_seq: Option<i64>,
+}
+
+impl<'c> Unit<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { connection, changes: Vec::new(), states: BTreeMap::new(), lanes: BTreeMap::new(), next_seq: None }
+    }
+
+    pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// The first row, if there is one.
+    pub(super) fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.query_row(params, read).optional()?)
+    }
+
+    /// The number of the next message.
+    pub(super) fn take_seq(&mut self) -> Result<i64, StoreError> {
+        let seq = match self.next_seq {
+            Some(seq) => seq,
+            None => self.tally("next_seq")?,
+        };
+        self.next_seq = Some(seq.saturating_add(1));
+        Ok(seq)
+    }
+
+    pub(super) fn tally(&self, name: &str) -> Result<i64, StoreError> {
+        let value = self.row("SELECT value FROM tally WHERE name = ?1", [name], |row| row.get(0))?;
+        value.ok_or_else(|| super::code::unreadable(format!("the tally '{name}' is missing")))
+    }
+
+    /// A message came (`from` is `None`), went (`to` is `None`) or changed its state or lane.
+    pub(super) fn moved(
+        &mut self,
+        from: Option<(MessageState, Option<LaneId>)>,
+        to: Option<(MessageState, Option<LaneId>)>,
+    ) {
+        for (place, step) in [(from, -1), (to, 1)] {
+            let Some((state, lane)) = place else { continue };
+            *self.states.entry(state.name()).or_default() += step;
+            let waits = matches!(state, MessageState::Queued | MessageState::Sending);
+            if let Some(lane) = lane.filter(|_| waits) {
+                *self.lanes.entry(lane).or_default() += step;
+            }
+        }
+    }
+
+    pub(super) fn announce(&mut self, id: MessageId, lane: Option<LaneId>) {
+        if let Some(lane) = lane {
+            self.announce_lane(lane);
+        }
+        self.changes.push(Change::Message(id));
+    }
+
+    /// Once a batch is enough, for a receiver looks at the lane as it then is.
+    pub(super) fn announce_lane(&mut self, lane: LaneId) {
+        let news = Change::Lane(lane);
+        if !self.changes.contains(&news) {
+            // In front, so that looking for it is short however many messages the batch has.
+            self.changes.insert(0, news);
+        }
+    }
+
+    /// The lane's number; a lane that is new gets one.
+    pub(super) fn lane_for(&self, key: &RoutedTo) -> Result<LaneId, StoreError> {
+        let mailbox_key = key.mailbox.as_str().to_lowercase();
+        let known = self.row(
+            "SELECT id FROM lane WHERE connection = ?1 AND mailbox_key = ?2",
+            [&key.connection.0, &mailbox_key],
+            |row| row.get(0),
+        )?;
+        if let Some(id) = known {
+            return Ok(LaneId(id));
+        }
+        self.execute(
+            "INSERT INTO lane (connection, mailbox, mailbox_key) VALUES (?1, ?2, ?3)",
+            [&key.connection.0, key.mailbox.as_str(), &mailbox_key],
+        )?;
+        Ok(LaneId(self.connection.last_insert_rowid()))
+    }
+
+    pub(super) fn event(
+        &self,
+        seq: i64,
+        at: jiff::Timestamp,
+        kind: &str,
+        actor: &str,
+        detail: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO event (message, at, kind, actor, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![seq, time_code(at), kind, actor, detail],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn set_state(&self, seq: i64, state: MessageState) -> Result<(), StoreError> {
+        self.execute("UPDATE message SET state = ?2 WHERE seq = ?1", [seq, state_code(state)])?;
+        Ok(())
+    }
+
+    /// Writes the totals. The last thing before the commit.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        for (name, delta) in std::mem::take(&mut self.states) {
+            if delta != 0 {
+                self.execute("UPDATE tally SET value = value + ?2 WHERE name = ?1", params![name, delta])?;
+            }
+        }
+        for (lane, delta) in std::mem::take(&mut self.lanes) {
+            if delta != 0 {
+                self.execute("UPDATE lane SET waiting = waiting + ?2 WHERE id = ?1", [lane.0, delta])?;
+            }
+        }
+        if let Some(seq) = self.next_seq.take() {
+            self.execute("UPDATE tally SET value = ?1 WHERE name = 'next_seq'", [seq])?;
+        }
+        Ok(())
+    }
+
+    /// How much was written so far, to tell a command that wrote from one that did not.
+    pub(super) fn written(&self) -> u64 {
+        self.connection.total_changes()
+    }
+}
+
+/// An attempt's id holds the message's seq and the attempt's number, so a message's attempts lie together, in order,
+/// without an index of their own.
+pub(super) const ATTEMPTS_PER_MESSAGE: i64 = 1 << 20;
+
+pub(super) fn attempt_id(seq: i64, number: u32) -> i64 {
+    seq * ATTEMPTS_PER_MESSAGE + i64::from(number).min(ATTEMPTS_PER_MESSAGE - 1)
+}
+
+pub(super) fn count_of(number: i64) -> u32 {
+    u32::try_from(unsigned(number)).unwrap_or(u32::MAX)
+}
