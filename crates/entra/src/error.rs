@@ -51,6 +51,18 @@ pub(crate) enum SetupProblem {
     Signing,
 }
 
+impl SetupProblem {
+    fn fix(self) -> &'static str {
+        match self {
+            Self::TenantId | Self::TenantNotConcrete => {
+                "Enter the Directory (tenant) ID from the app registration's overview page."
+            }
+            Self::ClientId => "Enter the Application (client) ID from the app registration's overview page.",
+            Self::Signing => "Enter the certificate and its private key again.",
+        }
+    }
+}
+
 impl EntraError {
     pub(crate) fn new(cause: Cause, retry_after: Option<Duration>) -> Self {
         Self { cause: Arc::new(cause), retry_after }
@@ -124,13 +136,9 @@ impl EntraError {
     pub fn explanation(&self) -> Explanation {
         let what = "No access token from Microsoft Entra ID.";
         match &*self.cause {
-            Cause::Setup(problem) => Explanation::new(
-                what,
-                format!("{problem}."),
-                "Correct the tenant's settings: Directory (tenant) ID and Application (client) ID stand on the app \
-                 registration's overview page.",
-                Who::GatewayAdministrator,
-            ),
+            Cause::Setup(problem) => {
+                Explanation::new(what, format!("{problem}."), problem.fix(), Who::GatewayAdministrator)
+            }
             Cause::Unreachable { host, detail } => Explanation::new(
                 what,
                 format!("{host} cannot be reached: {detail}."),

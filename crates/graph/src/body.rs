@@ -7,13 +7,13 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::ReadBuf;
 
@@ -28,13 +28,13 @@ const MESSAGE_BYTES_PER_FRAME: usize = 48 * 1024;
 pub(crate) struct Progress {
     total: u64,
     handed_over: AtomicU64,
-    polled: AtomicU64,
+    polled: AtomicBool,
     read_error: Mutex<Option<io::Error>>,
 }
 
 impl Progress {
     pub(crate) fn sent(&self) -> Sent {
-        if self.polled.load(Ordering::Acquire) == 0 {
+        if !self.polled.load(Ordering::Acquire) {
             Sent::Nothing
         } else if self.handed_over.load(Ordering::Acquire) < self.total {
             Sent::Part
@@ -66,7 +66,7 @@ impl EncodedBody {
         let progress = Arc::new(Progress {
             total,
             handed_over: AtomicU64::new(0),
-            polled: AtomicU64::new(0),
+            polled: AtomicBool::new(false),
             read_error: Mutex::new(None),
         });
         let MimeBody { head, rest } = message;
@@ -112,7 +112,7 @@ impl Body for EncodedBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.progress.polled.store(1, Ordering::Release);
+        self.progress.polled.store(true, Ordering::Release);
         if self.remaining == 0 {
             return Poll::Ready(None);
         }
@@ -130,7 +130,7 @@ impl Body for EncodedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.remaining == 0 && !self.head.has_remaining()
+        self.remaining == 0
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -173,13 +173,11 @@ mod tests {
         let mut frames = Vec::new();
         loop {
             let announced = body.size_hint().exact().unwrap();
-            match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-                Some(frame) => frames.push(frame.unwrap().into_data().unwrap()),
-                None => {
-                    assert_eq!(announced, 0);
-                    return frames;
-                }
-            }
+            let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else {
+                assert_eq!(announced, 0);
+                return frames;
+            };
+            frames.push(frame.unwrap().into_data().unwrap());
         }
     }
 

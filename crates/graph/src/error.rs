@@ -118,6 +118,16 @@ impl GraphError {
         self.refused()?.refusal.invalid_recipient()
     }
 
+    /// How long to leave the mailbox alone: what the service asked for, whatever became of this message. A `504` may ask
+    /// for a pause too.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &self.cause {
+            Cause::Token(error) => error.retry_after(),
+            Cause::Refused(refused) => refused.refusal.retry_after,
+            _ => None,
+        }
+    }
+
     /// Why there was no token, when that is the failure.
     pub fn token_error(&self) -> Option<&EntraError> {
         match &self.cause {

@@ -8,6 +8,25 @@
 //! where settings come from.
 //!
 //! Invariant: only `202` is success, and its body is not read.
+//!
+//! ```no_run
+//! # async fn example(application: entra::Application, message: bytes::Bytes) -> Result<(), Box<dyn std::error::Error>> {
+//! use graph::{FailureClass, GraphMail, MailboxSegment, Network};
+//!
+//! let network = Network::default();
+//! let root = application.cloud.graph.clone();
+//! let tokens = entra::TokenSource::new(network.client()?, application, &entra::Scope::Graph)?;
+//! let renewed = network.clone();
+//! let mail = GraphMail::new(network.client()?, root, tokens).with_new_connections_from(move || renewed.client().ok());
+//!
+//! match mail.send_mime(&MailboxSegment::new("noreply@contoso.test")?, &message).await {
+//!     Ok(accepted) => println!("accepted: {:?}", accepted.request_id),
+//!     Err(error) if error.class() == FailureClass::Uncertain => println!("perhaps: {}", error.explanation()),
+//!     Err(error) => println!("not sent: {}", error.explanation()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod body;
 mod client;

@@ -21,10 +21,12 @@ async fn send(reply: fn() -> Reply, message: &Bytes) -> GraphError {
     tenant.mail.send_mime(&relay(), message).await.unwrap_err()
 }
 
+type Case = (fn() -> Reply, Bytes, FailureClass);
+
 #[tokio::test]
 async fn only_a_request_that_went_out_whole_leaves_a_doubt() {
     let small = Bytes::from_static(MESSAGE);
-    let table: [(fn() -> Reply, Bytes, FailureClass); 5] = [
+    let table: [Case; 5] = [
         // Read completely, then no answer: it may have been sent.
         (|| Reply::Close, small.clone(), FailureClass::Uncertain),
         // Everything had left our hands when the reset came; how much arrived cannot be known.

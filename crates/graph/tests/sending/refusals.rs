@@ -255,6 +255,9 @@ async fn retry_after_is_read_in_any_case_with_fractions_or_as_a_date() {
     let quota =
         error_after(|| refuse("429 Too Many Requests", "Retry-After: 60\r\n", "ErrorSubmissionQuotaExceeded", ""))
             .await;
+    // What is asked of the lane does not depend on what became of the message.
+    let unknown = error_after(|| answer("504 Gateway Timeout", "Retry-After: 9\r\n", "")).await;
+    assert_eq!((unknown.class(), unknown.retry_after()), (FailureClass::Uncertain, Some(Duration::from_secs(9))));
     assert_eq!(quota.class(), FailureClass::Quota { retry_after: Some(Duration::from_mins(1)) });
 }
 
