@@ -5,3 +5,4 @@
 
 pub mod clock;
 pub mod intake;
+pub mod smtp;
