@@ -123,7 +123,7 @@ fn verify(hash: Option<&str>, password: &SecretString) -> bool {
         Ok(()) => true,
         Err(argon2::password_hash::Error::PasswordInvalid) => false,
         Err(error) => {
-            tracing::error!(name: "password_hash_unreadable", %error, "an account's password hash cannot be read");
+            tracing::error!(event = "password_hash_unreadable", %error, "an account's password hash cannot be read");
             false
         }
     }

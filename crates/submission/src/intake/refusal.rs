@@ -145,7 +145,7 @@ pub(super) fn too_many_hops(limit: usize) -> Refusal {
 pub(super) fn from_store(error: &StoreError) -> Refusal {
     match error {
         StoreError::DiskFull { .. } => {
-            tracing::error!(name: "intake_disk_full", %error, "the disk is full: messages are refused");
+            tracing::error!(event = "intake_disk_full", %error, "the disk is full: messages are refused");
             let text = "No room to store the message: try again later".to_owned();
             transient(3, 1, RefusalKind::DiskFull, text)
         }
@@ -159,7 +159,7 @@ pub(super) fn from_store(error: &StoreError) -> Refusal {
 
 /// Our own failure: transient to the client, loud to the operator.
 pub(super) fn unavailable(detail: &str) -> Refusal {
-    tracing::error!(name: "intake_unavailable", detail, "a message could not be stored");
+    tracing::error!(event = "intake_unavailable", detail, "a message could not be stored");
     let text = "The message could not be stored: try again later".to_owned();
     transient(3, 0, RefusalKind::Unavailable, text)
 }

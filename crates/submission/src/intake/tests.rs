@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use mail::Address;
 use settings::{AccountId, Connection, ConnectionId, Delivery, Emails, OnUncertain, Permission, Service};
-use store::model::ModelStore;
+use store::sqlite::SqliteStore;
 use store::{AuditEntry, MessageDetail, SettingsChange};
 use tokio::io::AsyncReadExt;
 
@@ -28,14 +28,16 @@ impl Clock for TestClock {
 struct World {
     intake: Intake,
     clock: Arc<TestClock>,
+    _folder: tempfile::TempDir,
 }
 
 impl World {
-    async fn new(limits: Limits) -> Self {
-        let store: Arc<dyn Store> = Arc::new(ModelStore::default());
+    fn new(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
         let clock = Arc::new(TestClock(AtomicI64::new(1_700_000_000)));
         let intake = Intake::new(store, Arc::clone(&clock) as Arc<dyn Clock>, "gate.contoso.test", limits);
-        Self { intake, clock }
+        Self { intake, clock, _folder: folder }
     }
 
     async fn change(&self, changes: Vec<SettingsChange>) {
@@ -89,7 +91,7 @@ fn account() -> Account {
 
 #[tokio::test]
 async fn a_committed_message_is_stored_canonical_with_its_facts_and_trace() {
-    let world = World::new(Limits::default()).await;
+    let world = World::new(Limits::default());
     let message = b"From: Anna <anna@contoso.test>\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\n\nbody\n.\n";
     let detail = world.submit(Submitter::Local, envelope("anna@contoso.test", &["bob@x.test"]), message).await.unwrap();
     let stored = world.body(&detail).await;
@@ -113,7 +115,7 @@ async fn a_committed_message_is_stored_canonical_with_its_facts_and_trace() {
 
 #[tokio::test]
 async fn the_trace_does_not_disclose_one_of_several_recipients() {
-    let world = World::new(Limits::default()).await;
+    let world = World::new(Limits::default());
     let envelope = envelope("a@contoso.test", &["b@x.test", "bcc@x.test"]);
     let detail = world.submit(Submitter::Local, envelope, b"Subject: s\r\n\r\n").await.unwrap();
     assert!(!detail.message.added_header.contains("x.test"), "{}", detail.message.added_header);
@@ -121,7 +123,7 @@ async fn the_trace_does_not_disclose_one_of_several_recipients() {
 
 #[tokio::test]
 async fn messages_take_the_route_of_their_header_from() {
-    let world = World::new(Limits::default()).await;
+    let world = World::new(Limits::default());
     let connection = Connection {
         id: ConnectionId("c1".into()),
         name: "Contoso Graph".into(),
@@ -148,7 +150,7 @@ async fn messages_take_the_route_of_their_header_from() {
 
 #[tokio::test]
 async fn an_account_sends_as_its_allowed_senders_only() {
-    let world = World::new(Limits::default()).await;
+    let world = World::new(Limits::default());
     world.change(vec![SettingsChange::PutAccount(account())]).await;
     let submitter = || Submitter::Account(Arc::new(account()));
     for (from, header, kind) in [
@@ -166,7 +168,7 @@ async fn an_account_sends_as_its_allowed_senders_only() {
 
 #[tokio::test]
 async fn a_change_of_the_account_takes_effect_within_its_session() {
-    let world = World::new(Limits::default()).await;
+    let world = World::new(Limits::default());
     world.change(vec![SettingsChange::PutAccount(account())]).await;
     let submitter = Submitter::Account(Arc::new(account()));
     let path = ReversePath::Address("app@contoso.test".parse().unwrap());
@@ -183,10 +185,10 @@ async fn a_change_of_the_account_takes_effect_within_its_session() {
 #[tokio::test]
 async fn limits_refuse_with_the_right_status() {
     let limits = Limits { max_message_bytes: 1000, max_recipients: 2, max_header_bytes: 500, ..Limits::default() };
-    let world = World::new(limits).await;
+    let world = World::new(limits);
     let big = [&b"A: 1\r\n\r\n"[..], &[b'x'; 993]].concat();
     let looping = "Received: x\r\n".repeat(101);
-    let world_of_loops = World::new(Limits::default()).await;
+    let world_of_loops = World::new(Limits::default());
     for (world, to, message, status) in [
         (&world, &["b@x.test"][..], &big[..], "5.3.4"),
         (&world, &["b@x.test"], &big[..1000], "ok"),    // exactly the limit
@@ -204,7 +206,7 @@ async fn limits_refuse_with_the_right_status() {
 
 #[tokio::test]
 async fn an_abandoned_message_does_not_exist() {
-    let world = World::new(Limits::default()).await;
+    let world = World::new(Limits::default());
     let mut incoming = world.intake.begin(origin(Submitter::Local), envelope("a@x.test", &["b@x.test"])).await.unwrap();
     incoming.write(b"From: a@x.test\r\n\r\nhalf").await.unwrap();
     let id = incoming.id();
@@ -214,7 +216,7 @@ async fn an_abandoned_message_does_not_exist() {
 
 #[tokio::test]
 async fn the_rate_of_an_account_is_kept_and_recovers() {
-    let world = World::new(Limits::default()).await;
+    let world = World::new(Limits::default());
     let slow = Account { messages_per_minute: Some(1), ..account() };
     world.change(vec![SettingsChange::PutAccount(slow.clone())]).await;
     let submitter = || Submitter::Account(Arc::new(slow.clone()));
@@ -240,7 +242,7 @@ mod signing_in {
     }
 
     async fn with_account(change: impl FnOnce(&World, &mut Account)) -> World {
-        let world = World::new(Limits::default()).await;
+        let world = World::new(Limits::default());
         let mut account = Account { password_hash: Some(hash("right")), ..account() };
         change(&world, &mut account);
         world.change(vec![SettingsChange::PutAccount(account)]).await;
