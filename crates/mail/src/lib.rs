@@ -7,6 +7,7 @@
 
 mod address;
 pub mod address_list;
+pub mod compose;
 mod envelope;
 pub mod from;
 pub mod header;
