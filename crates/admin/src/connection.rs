@@ -1,0 +1,199 @@
+//! Service connections: what is there, and whether each can get a token.
+
+use entra::Claims;
+use jiff::Timestamp;
+use relay::{Network, Upstream};
+use serde::Serialize;
+use settings::{Connection, Credential, Delivery, OnUncertain, Permission, Service, Settings};
+use store::{Explanation, Store};
+
+use crate::{Actor, AdminError, Role};
+
+/// The application permission that lets Graph send.
+pub(crate) const MAIL_SEND: &str = "Mail.Send";
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ConnectionSummary {
+    pub id: String,
+    pub name: String,
+    pub service: Service,
+    pub tenant: Option<String>,
+    pub permission: Permission,
+    /// `client secret`, `certificate` or nothing.
+    pub credential: Option<&'static str>,
+    pub client_secret_expires: Option<jiff::civil::Date>,
+    pub large_messages: bool,
+    pub delivery: Delivery,
+    pub on_uncertain: OnUncertain,
+    pub in_flight: u32,
+    /// `emails`, and the names of routes.
+    pub used_by: Vec<String>,
+}
+
+/// What a token says about itself; never the token.
+#[derive(Debug, Clone, Serialize)]
+pub struct TokenFacts {
+    pub audience: Option<String>,
+    pub tenant_id: Option<String>,
+    pub client_id: Option<String>,
+    pub roles: Vec<String>,
+    pub expires: Option<Timestamp>,
+    /// The token itself carries the right to send. Without it, RBAC for Applications may still grant it.
+    pub grants_mail_send: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ConnectionTest {
+    pub connection: String,
+    /// There was a token.
+    pub ok: bool,
+    pub token: Option<TokenFacts>,
+    /// Why there was none, or what the token lets one expect.
+    pub explanation: Option<Explanation>,
+}
+
+pub fn list_connections(store: &dyn Store, actor: &Actor) -> Result<Vec<ConnectionSummary>, AdminError> {
+    actor.must_be(Role::Viewer)?;
+    let settings = store.settings().borrow().clone();
+    Ok(settings.connections.iter().map(|connection| summary(&settings, connection)).collect())
+}
+
+/// By name, or by id.
+pub fn connection_named(store: &dyn Store, actor: &Actor, name: &str) -> Result<ConnectionSummary, AdminError> {
+    actor.must_be(Role::Viewer)?;
+    let settings = store.settings().borrow().clone();
+    Ok(summary(&settings, find(&settings, name)?))
+}
+
+/// Asks for a token, as the relay would.
+pub async fn test_connection(
+    store: &dyn Store,
+    actor: &Actor,
+    name: &str,
+    network: &Network,
+) -> Result<ConnectionTest, AdminError> {
+    actor.must_be(Role::Operator)?;
+    let settings = store.settings().borrow().clone();
+    let connection = find(&settings, name)?.clone();
+    let failed = |explanation| ConnectionTest {
+        connection: connection.name.clone(),
+        ok: false,
+        token: None,
+        explanation: Some(explanation),
+    };
+    let upstream = match Upstream::graph(&settings, &connection.id, &store.key_ring(), network) {
+        Ok(upstream) => upstream,
+        Err(error) => return Ok(failed(error.explanation())),
+    };
+    let test = match upstream.tokens.token().await {
+        Err(error) => failed(explain(&error.explanation(), error.aadsts().map(|number| format!("AADSTS{number}")))),
+        Ok(token) => {
+            let facts = token.claims().ok().map(TokenFacts::from);
+            let explanation = facts.as_ref().and_then(|facts| facts.advice(&upstream));
+            ConnectionTest { connection: connection.name.clone(), ok: true, token: facts, explanation }
+        }
+    };
+    tracing::info!(event = "connection_tested", connection = %connection.id, actor = actor.name(), ok = test.ok);
+    Ok(test)
+}
+
+pub(crate) fn find<'a>(settings: &'a Settings, name: &str) -> Result<&'a Connection, AdminError> {
+    let found = settings.connections.iter().find(|it| it.name == name || it.id.0 == name);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = settings.connections.iter().map(|it| it.name.as_str()).collect();
+        let fix = match known.as_slice() {
+            [] => "There is none yet: describe one in a setup file and run 'postern apply FILE'.".to_owned(),
+            known => format!("There are: {}.", known.join(", ")),
+        };
+        AdminError::refused(format!("there is no connection called '{name}'"), fix)
+    })
+}
+
+fn summary(settings: &Settings, connection: &Connection) -> ConnectionSummary {
+    let tenant = connection.tenant.as_ref().and_then(|id| settings.tenant(id));
+    let (credential, client_secret_expires) = match tenant.and_then(|tenant| tenant.credential.as_ref()) {
+        Some(Credential::ClientSecret { expires, .. }) => (Some("client secret"), *expires),
+        Some(Credential::Certificate(_)) => (Some("certificate"), None),
+        None => (None, None),
+    };
+    let by_emails = settings.emails.service_connection.as_ref() == Some(&connection.id);
+    let by_routes = settings.routes.iter().filter(|route| route.service_connection == connection.id);
+    let used_by = by_emails.then(|| "emails".to_owned()).into_iter();
+    ConnectionSummary {
+        id: connection.id.0.clone(),
+        name: connection.name.clone(),
+        service: connection.service,
+        tenant: tenant.map(|tenant| tenant.name.clone()),
+        permission: connection.permission,
+        credential,
+        client_secret_expires,
+        large_messages: connection.large_messages,
+        delivery: connection.delivery,
+        on_uncertain: connection.on_uncertain,
+        in_flight: connection.in_flight,
+        used_by: used_by.chain(by_routes.map(|route| format!("route {}", route.name))).collect(),
+    }
+}
+
+impl From<Claims> for TokenFacts {
+    fn from(claims: Claims) -> Self {
+        Self {
+            grants_mail_send: claims.grants(MAIL_SEND),
+            audience: claims.aud,
+            tenant_id: claims.tid,
+            client_id: claims.appid,
+            roles: claims.roles,
+            expires: claims.exp.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        }
+    }
+}
+
+impl TokenFacts {
+    /// What is odd about the token, if anything is.
+    pub(crate) fn advice(&self, upstream: &Upstream) -> Option<Explanation> {
+        let words = |what: &str, why: String, fix: &str| {
+            Some(Explanation {
+                what: what.to_owned(),
+                why,
+                fix: fix.to_owned(),
+                who: entra::Who::EntraAdministrator.to_string(),
+                code: None,
+            })
+        };
+        if !self.is_for(upstream) {
+            let why = format!("it is for {}", self.audience.as_deref().unwrap_or("nobody"));
+            return words("The token is for another service.", why, "Choose the tenant's cloud again.");
+        }
+        if !self.grants_mail_send {
+            let why = format!("its roles are [{}]", self.roles.join(", "));
+            return words(
+                "The token does not carry Mail.Send.",
+                why,
+                "Right if Exchange grants it by RBAC for Applications ('Application Mail.Send'). Otherwise grant the \
+                 application permission Mail.Send of Microsoft Graph in the app registration, with admin consent.",
+            );
+        }
+        None
+    }
+
+    /// Graph answers to its address and to its application id.
+    pub(crate) fn is_for(&self, upstream: &Upstream) -> bool {
+        const GRAPH_APPLICATION: &str = "00000003-0000-0000-c000-000000000000";
+        let root = upstream.cloud.graph.as_str().trim_end_matches('/');
+        self.audience
+            .as_deref()
+            .map(|audience| audience.trim_end_matches('/'))
+            .is_none_or(|audience| audience.eq_ignore_ascii_case(root) || audience == GRAPH_APPLICATION)
+    }
+}
+
+/// The identity crate's words in the queue's type.
+pub(crate) fn explain(explanation: &entra::Explanation, code: Option<String>) -> Explanation {
+    Explanation {
+        what: explanation.what.to_string(),
+        why: explanation.why.to_string(),
+        fix: explanation.fix.to_string(),
+        who: explanation.who.to_string(),
+        code,
+    }
+}

@@ -1,0 +1,133 @@
+//! The settings as a setup file, secrets left out.
+//!
+//! Promise: applied to the store it came from, the text changes nothing; applied elsewhere, it asks for nothing but the
+//! secrets, whose places it shows as comments.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use settings::{Account, Cloud, Connection, Credential, Emails, Mailbox, Route, Settings, Tenant};
+use store::Store;
+
+use crate::setup_file::TENANT_SERVICE;
+use crate::{Actor, AdminError, Role};
+
+pub fn export(store: &dyn Store, actor: &Actor) -> Result<String, AdminError> {
+    actor.must_be(Role::Administrator)?;
+    Ok(text_of(&store.settings().borrow()))
+}
+
+const HEAD: &str = "\
+# Settings of Postern, for `postern apply`. Secrets are left out: a comment shows where each goes.
+# Any secret is { env = \"NAME\" }, { file = \"PATH\" } or a string; one that is left out stays as it is.
+";
+
+fn text_of(settings: &Settings) -> String {
+    let mut text = HEAD.to_owned();
+    settings.tenants.iter().for_each(|it| tenant(&mut text, it));
+    settings.connections.iter().for_each(|it| connection(&mut text, settings, it));
+    if settings.emails != Emails::default() {
+        emails(&mut text, settings);
+    }
+    settings.routes.iter().for_each(|it| route(&mut text, settings, it));
+    settings.accounts.iter().for_each(|it| account(&mut text, it));
+    text
+}
+
+/// One `key = value` line in TOML's own notation.
+fn put(text: &mut String, key: &str, value: impl Serialize) {
+    if let Ok(value) = toml::Value::try_from(value) {
+        let _ = writeln!(text, "{key} = {value}");
+    }
+}
+
+fn put_some<T: Serialize>(text: &mut String, key: &str, value: Option<T>) {
+    if let Some(value) = value {
+        put(text, key, value);
+    }
+}
+
+fn left_out(text: &mut String, key: &str, owner: &str, way: &str) {
+    let variable: String =
+        owner.to_uppercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let place = if way == "file" {
+        format!("{}.pem", variable.to_lowercase())
+    } else {
+        format!("{variable}_{}", key.to_uppercase())
+    };
+    let _ = writeln!(text, "# {key} = {{ {way} = \"{place}\" }}");
+}
+
+fn tenant(text: &mut String, tenant: &Tenant) {
+    text.push_str("\n[[tenant]]\n");
+    put(text, "name", &tenant.name);
+    put(text, "service", TENANT_SERVICE);
+    match &tenant.cloud {
+        Cloud::Custom(custom) => put(text, "cloud", custom),
+        named => put(text, "cloud", named),
+    }
+    put(text, "tenant_id", &tenant.tenant_id);
+    put(text, "client_id", &tenant.client_id);
+    match &tenant.credential {
+        Some(Credential::ClientSecret { expires, .. }) => {
+            left_out(text, "client_secret", &tenant.name, "env");
+            put_some(text, "client_secret_expires", expires.as_ref());
+        }
+        Some(Credential::Certificate(_)) => left_out(text, "certificate", &tenant.name, "file"),
+        None => {}
+    }
+}
+
+fn connection(text: &mut String, settings: &Settings, connection: &Connection) {
+    text.push_str("\n[[connection]]\n");
+    put(text, "name", &connection.name);
+    put(text, "service", connection.service);
+    put_some(text, "tenant", connection.tenant.as_ref().and_then(|id| settings.tenant(id)).map(|tenant| &tenant.name));
+    put(text, "permission", connection.permission);
+    put(text, "large_messages", connection.large_messages);
+    put(text, "delivery", connection.delivery);
+    put(text, "on_uncertain", connection.on_uncertain);
+    put(text, "in_flight", connection.in_flight);
+}
+
+fn emails(text: &mut String, settings: &Settings) {
+    let emails = &settings.emails;
+    text.push_str("\n[emails]\n");
+    put(text, "enabled", emails.enabled);
+    put(text, "smtp_authentication", emails.smtp_authentication);
+    put(text, "modern_authentication", emails.modern_authentication);
+    put_some(text, "mailbox", emails.mailbox.as_ref());
+    let connection = emails.service_connection.as_ref().and_then(|id| settings.connection(id));
+    put_some(text, "service_connection", connection.map(|connection| &connection.name));
+    put(text, "connection_type", emails.connection_type);
+    put(text, "from_policy", emails.from_policy);
+}
+
+fn route(text: &mut String, settings: &Settings, route: &Route) {
+    text.push_str("\n[[route]]\n");
+    put(text, "name", &route.name);
+    put(text, "sender", &route.sender);
+    put_some(
+        text,
+        "service_connection",
+        settings.connection(&route.service_connection).map(|connection| &connection.name),
+    );
+    match &route.mailbox {
+        Mailbox::Sender => put(text, "mailbox", "sender"),
+        Mailbox::Address(address) => put(text, "mailbox", address),
+    }
+}
+
+fn account(text: &mut String, account: &Account) {
+    text.push_str("\n[[account]]\n");
+    put(text, "name", &account.name);
+    if account.password_hash.is_some() {
+        left_out(text, "password", &account.name, "env");
+    }
+    if account.token_digest.is_some() {
+        left_out(text, "token", &account.name, "env");
+    }
+    put(text, "allowed_senders", &account.allowed_senders);
+    put(text, "networks", &account.networks);
+    put_some(text, "messages_per_minute", account.messages_per_minute);
+}

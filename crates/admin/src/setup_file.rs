@@ -1,0 +1,191 @@
+//! The setup file: settings as text, for people, version control and automation.
+//!
+//! Promise: an unknown key, a wrong type or an unknown value is an error that names its line. Reading a file touches
+//! nothing but the file: secrets are looked up only when it is applied.
+
+mod secret_value;
+
+use ipnet::IpNet;
+use jiff::civil::Date;
+use serde::Deserialize;
+use settings::{
+    Cloud, ConnectionType, Delivery, FromPolicy, OnUncertain, Permission, Security, SenderPattern, Service,
+};
+
+use crate::Refused;
+
+pub use secret_value::SecretSource;
+pub(crate) use secret_value::SecretValue;
+
+/// The whole file. Names are keys; what is not named is left alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SetupFile {
+    /// Removes what the file does not name.
+    pub(crate) prune: bool,
+    pub(crate) tenant: Vec<TenantEntry>,
+    pub(crate) connection: Vec<ConnectionEntry>,
+    pub(crate) emails: Option<EmailsEntry>,
+    pub(crate) route: Vec<RouteEntry>,
+    pub(crate) account: Vec<AccountEntry>,
+}
+
+impl SetupFile {
+    /// Reads the text of a file called `name`.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Refused> {
+        toml::from_str(text).map_err(|error| {
+            // The error's own text quotes the line, and the line may hold a secret.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            let what = format!("{name}, line {line}: {}", error.message().trim());
+            Refused::new(what, "Correct that line; nothing was changed.")
+        })
+    }
+}
+
+/// The name of the one service that tenants belong to.
+pub(crate) const TENANT_SERVICE: &str = "Microsoft Entra ID";
+
+#[derive(Debug, Deserialize)]
+pub(crate) enum TenantService {
+    #[serde(rename = "Microsoft Entra ID")]
+    EntraId,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TenantEntry {
+    pub name: String,
+    #[serde(rename = "service")]
+    pub _service: Option<TenantService>,
+    #[serde(default)]
+    pub cloud: Cloud,
+    pub tenant_id: String,
+    pub client_id: String,
+    pub client_secret: Option<SecretValue>,
+    pub client_secret_expires: Option<Date>,
+    pub certificate: Option<SecretValue>,
+    pub federated_token_file: Option<String>,
+    #[serde(default)]
+    pub managed_identity: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectionEntry {
+    pub name: Option<String>,
+    pub service: Service,
+    pub tenant: Option<String>,
+    #[serde(default)]
+    pub permission: Permission,
+    #[serde(default)]
+    pub large_messages: bool,
+    #[serde(default)]
+    pub delivery: Delivery,
+    #[serde(default)]
+    pub on_uncertain: OnUncertain,
+    pub in_flight: Option<u32>,
+    // The keys of an SMTP server are read so that they are not called unknown; see `apply::connections`.
+    #[serde(rename = "host")]
+    pub _host: Option<String>,
+    #[serde(rename = "port")]
+    pub _port: Option<u16>,
+    #[serde(rename = "security")]
+    pub _security: Option<Security>,
+    #[serde(rename = "username")]
+    pub _username: Option<String>,
+    #[serde(rename = "password")]
+    pub _password: Option<SecretValue>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EmailsEntry {
+    pub enabled: bool,
+    pub smtp_authentication: bool,
+    pub modern_authentication: bool,
+    pub mailbox: Option<String>,
+    pub service_connection: Option<String>,
+    pub connection_type: ConnectionType,
+    pub from_policy: FromPolicy,
+}
+
+impl Default for EmailsEntry {
+    /// A section that is there is meant: it switches sending on unless it says otherwise.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            smtp_authentication: true,
+            modern_authentication: true,
+            mailbox: None,
+            service_connection: None,
+            connection_type: ConnectionType::default(),
+            from_policy: FromPolicy::default(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RouteEntry {
+    pub name: String,
+    pub sender: SenderPattern,
+    pub service_connection: String,
+    pub mailbox: String,
+    #[serde(default)]
+    pub fallback: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountEntry {
+    pub name: String,
+    pub password: Option<SecretValue>,
+    pub token: Option<SecretValue>,
+    #[serde(default)]
+    pub allowed_senders: Vec<SenderPattern>,
+    #[serde(default)]
+    pub networks: Vec<IpNet>,
+    pub messages_per_minute: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_is_read() {
+        let text = include_str!("../tests/full.toml");
+        let file = SetupFile::parse("full.toml", text).unwrap();
+        assert_eq!((file.tenant.len(), file.connection.len(), file.route.len(), file.account.len()), (2, 2, 1, 1));
+        assert_eq!(file.tenant[0].client_secret_expires, Some(jiff::civil::date(2027, 11, 1)));
+        assert!(matches!(&file.tenant[1].cloud, Cloud::Custom(custom) if custom.smtp.is_some()));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error_with_its_line() {
+        let tenant = "[[tenant]]\nname = 'C'\ntenant_id = 't'\nclient_id = 'c'\n";
+        for (text, words) in [
+            ("[[tenat]]\nname = 'x'".to_owned(), "tenat"),      // a misspelt table
+            (format!("{tenant}client_secert = 'x'"), "line 5"), // a misspelt key
+            (format!("{tenant}cloud = 'mars'"), "line 5"),      // no such cloud
+            (format!("{tenant}client_secret = {{ evn = 'X' }}"), "evn"), // a misspelt way to a secret
+            (format!("{tenant}client_secret = {{ env = 'X', file = 'Y' }}"), "one of"), // two ways to one secret
+            (format!("{tenant}client_secret = 7"), "line 5"),
+            ("[[connection]]\nservice = 'Carrier Pigeon'".to_owned(), "Carrier Pigeon"),
+            ("[emails]\nmailbx = 'a@b'".to_owned(), "mailbx"),
+            ("[[account]]\nname = 'x'\nnetworks = ['10.0.0.0/40']".to_owned(), "line 3"),
+            ("[[account]]\nname = 'x'\nallowed_senders = ['contoso.test']".to_owned(), "sender pattern"),
+        ] {
+            let refused = SetupFile::parse("setup.toml", &text).unwrap_err();
+            assert!(refused.what.contains(words) && refused.what.contains("setup.toml"), "{text}\n{}", refused.what);
+        }
+    }
+
+    #[test]
+    fn a_misplaced_secret_is_not_repeated_in_the_error() {
+        let text = "[[account]]\nname = 'x'\npassword = { value = 'hunter2' }";
+        let what = SetupFile::parse("s", text).unwrap_err().what;
+        assert!(!what.contains("hunter2"), "{what}");
+    }
+}
