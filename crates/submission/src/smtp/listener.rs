@@ -66,7 +66,11 @@ impl SmtpServer {
         let socket = TcpListener::bind(listen).await.map_err(|source| ListenError::Bind { listen, source })?;
         let local_addr = socket.local_addr().map_err(|source| ListenError::Bind { listen, source })?;
         tracing::info!(event = "smtp_listening", listen = %local_addr);
-        Ok(Listener { socket, local_addr, context: Arc::new(Context { shared: Arc::clone(&self.shared), config }) })
+        Ok(Listener { socket, local_addr, context: Arc::new(self.context(config)) })
+    }
+
+    pub(super) fn context(&self, config: ListenerConfig) -> Context {
+        Context { shared: Arc::clone(&self.shared), config }
     }
 }
 

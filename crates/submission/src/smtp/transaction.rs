@@ -15,13 +15,10 @@ use super::session::{Flow, Session};
 use super::verbs::refused;
 use crate::intake::{Incoming, Origin, Refusal, Via};
 
-/// Where the content goes.
-enum Sink {
-    Open(Incoming),
-    /// The intake will not have it; the rest is read and dropped.
-    Refused(Refusal),
-    /// The reader found a fault, which it keeps.
-    Dropped,
+/// Where the content goes, until there is a reason to drop it.
+struct Sink {
+    incoming: Option<Incoming>,
+    refusal: Option<Refusal>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
@@ -62,7 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         let max_message_bytes = self.context.shared.intake.limits().max_message_bytes;
         let most = usize::try_from(max_message_bytes).unwrap_or(usize::MAX);
         let mut reader = DataReader::new(most, self.context.config.line_endings);
-        let mut sink = Sink::Open(incoming);
+        let mut sink = Sink { incoming: Some(incoming), refusal: None };
         let message_deadline = Instant::now() + limits.data_timeout;
         loop {
             self.content.clear();
@@ -70,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             let received = input.len();
             let end = reader.push(input, &mut self.content);
             self.connection.consume(end.unwrap_or(received));
-            sink = sink.take(&self.content, reader.fault()).await;
+            sink.take(&self.content, reader.fault()).await;
             if end.is_some() {
                 break;
             }
@@ -81,10 +78,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             (Some(DataFault::TooLarge), _) => replies::message_too_large(max_message_bytes),
             (Some(DataFault::BareCr), _) => replies::bare_line_ending("CR"),
             (Some(DataFault::BareLf), _) => replies::bare_line_ending("LF"),
-            (None, Sink::Refused(refusal)) => refused(&refusal),
-            (None, Sink::Open(incoming)) => self.commit(incoming).await,
+            (None, Sink { refusal: Some(refusal), .. }) => refused(&refusal),
+            (None, Sink { incoming: Some(incoming), .. }) => self.commit(incoming).await,
             // A fault never goes away, so this cannot be; if it were, the client would have to try again.
-            (None, Sink::Dropped) => replies::not_stored(),
+            (None, Sink { incoming: None, refusal: None }) => replies::not_stored(),
         };
         Ok(reply)
     }
@@ -101,14 +98,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 }
 
 impl Sink {
-    async fn take(self, content: &[u8], fault: Option<DataFault>) -> Self {
-        let Self::Open(mut incoming) = self else { return self };
+    async fn take(&mut self, content: &[u8], fault: Option<DataFault>) {
         if fault.is_some() {
-            return Self::Dropped;
+            self.incoming = None;
         }
-        match incoming.write(content).await {
-            Ok(()) => Self::Open(incoming),
-            Err(refusal) => Self::Refused(refusal),
+        let Some(incoming) = &mut self.incoming else { return };
+        if let Err(refusal) = incoming.write(content).await {
+            self.incoming = None;
+            self.refusal = Some(refusal);
         }
     }
 }
