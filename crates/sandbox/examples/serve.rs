@@ -1,6 +1,7 @@
 //! Runs a sandbox: `serve [ADDR] [CONFIG.toml]`, with a certificate made for the occasion. Prints its address and, when
 //! asked with `CA_FILE`, writes the authority to trust there. Ctrl-C ends it.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use sandbox::{Config, Sandbox, Tls};
@@ -17,7 +18,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let (Ok(path), Some(pem)) = (std::env::var("CA_FILE"), running.ca_pem()) {
         std::fs::write(path, pem)?;
     }
-    use std::io::Write as _;
     writeln!(std::io::stdout(), "http://{} {}", running.addr, running.base_url)?;
     tokio::signal::ctrl_c().await?;
     running.shutdown().await;

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 /// A peer that sends nothing for this long is given up.
-const BODY_IDLE: Duration = Duration::from_secs(60);
+const BODY_IDLE: Duration = Duration::from_mins(1);
 /// A refused body is still read to this length, so that the client sees the answer instead of a broken connection.
 const DRAIN_BYTES: u64 = 256 * 1024 * 1024;
 

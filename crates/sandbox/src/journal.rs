@@ -107,18 +107,16 @@ impl Journal {
     }
 
     pub(crate) fn delivered(&self, delivery: Arc<Delivery>) {
-        let total = {
-            let mut rows = lock(&self.rows);
-            rows.stats.deliveries += 1;
-            rows.stats.recipients_mailed += u64::try_from(delivery.recipients.len()).unwrap_or(0);
-            rows.stats.bytes_delivered += u64::try_from(delivery.bytes).unwrap_or(0);
-            rows.deliveries.push_back(delivery);
-            if rows.deliveries.len() > self.keep_deliveries {
-                rows.deliveries.pop_front();
-            }
-            rows.stats.deliveries
-        };
-        self.delivered.send_replace(total);
+        let mut rows = lock(&self.rows);
+        rows.stats.deliveries += 1;
+        rows.stats.recipients_mailed += u64::try_from(delivery.recipients.len()).unwrap_or(0);
+        rows.stats.bytes_delivered += u64::try_from(delivery.bytes).unwrap_or(0);
+        rows.deliveries.push_back(delivery);
+        if rows.deliveries.len() > self.keep_deliveries {
+            rows.deliveries.pop_front();
+        }
+        // Still under the lock, so that the number announced never goes back.
+        self.delivered.send_replace(rows.stats.deliveries);
     }
 
     pub(crate) fn requested(&self, record: RequestRecord) {
@@ -164,7 +162,8 @@ impl Journal {
     }
 
     pub(crate) fn clear(&self) {
-        *lock(&self.rows) = Rows::default();
+        let mut rows = lock(&self.rows);
+        *rows = Rows::default();
         self.delivered.send_replace(0);
     }
 }

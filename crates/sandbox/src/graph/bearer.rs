@@ -48,6 +48,16 @@ pub(crate) struct BearerCache {
     verified: Mutex<HashMap<[u8; 32], Arc<Claims>>>,
 }
 
+impl BearerCache {
+    fn remember(&self, digest: [u8; 32], claims: Arc<Claims>) {
+        let mut verified = lock(&self.verified);
+        if verified.len() >= MAX_CACHED {
+            verified.clear();
+        }
+        verified.insert(digest, claims);
+    }
+}
+
 /// Checks the `Authorization` header.
 pub(crate) fn check(state: &State, call: &Call, now: Timestamp) -> Result<Arc<Claims>, Failure> {
     let header = call.header("authorization").unwrap_or_default().trim();
@@ -60,17 +70,12 @@ pub(crate) fn check(state: &State, call: &Call, now: Timestamp) -> Result<Arc<Cl
     }
     let digest = digest::sha256(token.as_bytes());
     let cached = lock(&state.bearers.verified).get(&digest).cloned();
-    let claims = match cached {
-        Some(claims) => claims,
-        None => {
-            let claims = Arc::new(verify(state, token)?);
-            let mut verified = lock(&state.bearers.verified);
-            if verified.len() >= MAX_CACHED {
-                verified.clear();
-            }
-            verified.insert(digest, Arc::clone(&claims));
-            claims
-        }
+    let claims = if let Some(claims) = cached {
+        claims
+    } else {
+        let claims = Arc::new(verify(state, token)?);
+        state.bearers.remember(digest, Arc::clone(&claims));
+        claims
     };
     check_claims(state, call, &claims, now)?;
     Ok(claims)

@@ -50,7 +50,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Submission, Failure> {
 fn decode_base64(body: &[u8]) -> Result<Vec<u8>, Failure> {
     let refused = |_| Failure::known("ErrorMimeContentInvalidBase64String");
     let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    if body.iter().any(|byte| is_break(byte)) {
+    if body.iter().any(is_break) {
         let joined: Vec<u8> = body.iter().filter(|byte| !is_break(byte)).copied().collect();
         return STANDARD.decode(joined).map_err(refused);
     }

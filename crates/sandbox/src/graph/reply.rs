@@ -57,20 +57,14 @@ pub(crate) async fn answer(state: &State, call: &Call, version: &str, segments: 
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let outcome = match before_commit(stroke.fault.as_ref()) {
-        Some(outcome) => outcome,
-        None => {
-            let judged = admitted.and_then(|admitted| {
-                let accepted = send_mail::judge(state, call, &admitted, &body)?;
-                send_mail::commit(state, call, &admitted, accepted, &request_id, kind.is_some());
-                Ok(())
-            });
-            match judged {
-                Ok(()) => after_commit(stroke.fault.as_ref()),
-                Err(failure) => Outcome::Refused(failure),
-            }
-        }
-    };
+    let outcome = before_commit(stroke.fault.as_ref()).unwrap_or_else(|| {
+        let taken = admitted.and_then(|admitted| {
+            let accepted = send_mail::judge(state, call, &admitted, &body)?;
+            send_mail::commit(state, call, &admitted, accepted, &request_id, kind.is_some());
+            Ok(())
+        });
+        taken.map_or_else(Outcome::Refused, |()| after_commit(stroke.fault.as_ref()))
+    });
     record(state, call, &outcome, &body, &request_id, started);
     match outcome {
         Outcome::Accepted => Answer::Reply(dress(call, &request_id, reply(StatusCode::ACCEPTED, "", Bytes::new()))),

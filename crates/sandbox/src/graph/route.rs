@@ -41,7 +41,7 @@ pub(crate) fn read(segments: &[&str]) -> Result<(MailboxKey, Operation), Failure
     }
 }
 
-/// The key of `users('key')`; a quote inside it is doubled, as OData writes it.
+/// The key of `users('key')`; a quote inside it is doubled, as `OData` writes it.
 fn key_in_parentheses(segment: &str) -> Option<String> {
     let (name, rest) = segment.split_once('(')?;
     let key = rest.strip_prefix('\'')?.strip_suffix("')")?;

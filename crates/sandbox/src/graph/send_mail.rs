@@ -57,7 +57,9 @@ pub(super) fn admit(state: &State, call: &Call, segments: &[&str], now: Timestam
             return Err(Failure::new(400, "BadRequest", text));
         }
     };
-    let permit = state.throttle.enter(&claims.appid, &key)?;
+    // Name and object id of a user are one mailbox, so one budget.
+    let mailbox = tenant.user(&key).map_or(key.as_str(), |user| user.mailbox.as_str());
+    let permit = state.throttle.enter(&claims.appid, mailbox)?;
     Ok(Admitted { tenant, app, claims, key, is_delegated, permit })
 }
 
@@ -185,7 +187,10 @@ pub(super) fn commit(
 ) {
     let (user, submission) = accepted;
     let recipients = submission.recipients();
-    let inboxes = recipients.iter().map(|address| admitted.tenant.mailbox_of(address)).collect();
+    let mut inboxes: Vec<String> = recipients.iter().map(|address| admitted.tenant.mailbox_of(address)).collect();
+    // Two addresses of one mailbox bring it one message.
+    inboxes.sort_unstable();
+    inboxes.dedup();
     let delivery = Arc::new(Delivery {
         id: guid::random(),
         at: Timestamp::now(),

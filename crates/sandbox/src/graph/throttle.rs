@@ -16,7 +16,7 @@ use crate::state::lock;
 /// Lanes remembered; beyond it, those with nothing in flight are forgotten. A client that makes up mailbox names must
 /// not grow us.
 const MAX_LANES: usize = 10_000;
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Application and mailbox.
 type Key = (String, String);

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_leaves_after_the_span() {
-        let mut window = Window::new(Duration::from_secs(60));
+        let mut window = Window::new(Duration::from_mins(1));
         window.add(3, Duration::from_secs(5));
         window.add(4, Duration::from_secs(30));
         assert_eq!(window.sum(Duration::from_secs(64)), 7, "the first slice is still inside");
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn room_comes_when_the_oldest_slice_leaves() {
-        let mut window = Window::new(Duration::from_secs(60));
+        let mut window = Window::new(Duration::from_mins(1));
         window.add(1, Duration::from_secs(10));
         let wait = window.until_room(Duration::from_secs(50));
         assert_eq!(wait, Duration::from_secs(20));

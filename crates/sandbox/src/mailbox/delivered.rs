@@ -3,12 +3,15 @@
 use crate::config::Behaviour;
 use crate::mailbox::StoredMessage;
 
-/// The message as a recipient finds it: without Bcc and Auto-Submitted, with the service's Return-Path, and changed
-/// further as `behaviour` says. The body is untouched.
+/// The message as a recipient finds it: without Bcc and Auto-Submitted, with the service's Return-Path, with the mailbox
+/// as author if it named none, and changed further as `behaviour` says. The body is untouched.
 pub(crate) fn delivered_copy(message: &StoredMessage, behaviour: &Behaviour) -> Vec<u8> {
     let raw = message.raw.as_ref();
     let mut out = Vec::with_capacity(raw.len() + 128);
     out.extend_from_slice(format!("Return-Path: <{}>\r\n", message.delivery.mailbox).as_bytes());
+    if message.delivery.from.is_none() {
+        out.extend_from_slice(format!("From: {}\r\n", message.delivery.mailbox).as_bytes());
+    }
     if behaviour.replace_message_id {
         out.extend_from_slice(format!("Message-ID: <{}@sandbox.invalid>\r\n", message.delivery.id).as_bytes());
     }

@@ -19,7 +19,7 @@ use crate::state::State;
 
 const MAX_BODY_BYTES: u64 = 64 * 1024;
 /// The most a `wait` may ask for.
-const MAX_WAIT: Duration = Duration::from_secs(120);
+const MAX_WAIT: Duration = Duration::from_mins(2);
 
 type Reply = Response<Full<Bytes>>;
 

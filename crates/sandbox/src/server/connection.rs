@@ -26,7 +26,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const FIRST_BYTE_DEADLINE: Duration = Duration::from_secs(30);
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(30);
 /// An idle connection is closed after this long, as Microsoft's front doors do.
-const IDLE_DEADLINE: Duration = Duration::from_secs(120);
+const IDLE_DEADLINE: Duration = Duration::from_mins(2);
 /// After a failed accept (no file descriptors, say) the loop rests, so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

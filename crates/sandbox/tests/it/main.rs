@@ -1,0 +1,24 @@
+//! The sandbox over the wire: what a client of Microsoft's would see.
+//!
+//! Every module is marked as test code, so that the lints treat its plain functions as such too.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod looking_in;
+#[cfg(test)]
+mod send_mail;
+#[cfg(test)]
+mod send_mail_json;
+#[cfg(test)]
+mod settings;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod tokens_by_certificate;
