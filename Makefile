@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo` to see it work, `make test` to know that it does. `make help` lists the rest.
 
 CARGO ?= cargo
-# One more message than this in `make fuzz` and nobody would run it: seconds for each target.
+# How long `make fuzz` stays with each target.
 FUZZ_SECONDS ?= 60
 # Further arguments for pytest, such as `make test PYTEST="-k swaks"`.
 PYTEST ?=

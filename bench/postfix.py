@@ -1,7 +1,7 @@
 """Debian's Postfix, unpacked under .tools/postfix and run from there with its own configuration, queue and logs.
 
-Set up to be fast at the one thing compared, accepting durably: no content filter, no address lookups, no chroot, and mail goes to
-the hold queue, so that no delivery attempt competes for the processor. Syncing is Postfix's default, as is the number of processes.
+Set up to be fast at the one thing compared, accepting durably: no content filter, no address lookups, no chroot, and no delivery
+that competes for the processor. Syncing is Postfix's default, as is the number of processes.
 """
 
 import grp
@@ -40,7 +40,6 @@ mynetworks = 127.0.0.0/8
 alias_maps =
 alias_database =
 local_recipient_maps =
-smtpd_client_restrictions = static:HOLD
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0

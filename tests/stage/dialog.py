@@ -1,6 +1,7 @@
 """An SMTP client that sends exactly the bytes it is told to: for tests that a well-behaved client cannot express."""
 
 import base64
+import re
 import socket
 
 
@@ -66,8 +67,8 @@ class Dialog:
 
 
 def stuffed(content):
-    lines = content.split(b"\r\n")
-    return b"\r\n".join(b"." + line if line.startswith(b".") else line for line in lines)
+    """Dots doubled at every line's beginning, whatever ends the lines: as the device does that wrote them."""
+    return re.sub(rb"(\A|\r\n|\n|\r(?!\n))\.", rb"\1..", content)
 
 
 def queued_id(reply):

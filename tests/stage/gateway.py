@@ -140,9 +140,25 @@ class Gateway:
             return error.code, json.loads(error.read() or b"null")
 
     def queue(self, *filters):
-        """Everything in the queue as `postern queue list --json` prints it."""
-        listed = json.loads(self.run("queue", "list", "--json", *filters).stdout)
-        return listed["messages"] if isinstance(listed, dict) else listed
+        """Every message in the store, oldest first, as `postern queue list --json` prints them."""
+        found, page = [], {"next": None}
+        while True:
+            before = ["--before", page["next"]] if page["next"] else []
+            page = json.loads(self.run("queue", "list", "--json", "--limit", 1000, *before, *filters).stdout)
+            found += page["messages"]
+            if not page["next"]:
+                return found[::-1]
+
+    def queued_message(self, message_id):
+        return json.loads(self.run("queue", "show", message_id, "--json").stdout)
+
+    def metric(self, name):
+        """The value of one line of `/metrics`, such as `postern_queue_messages{state="queued"}`."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=10) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith(name + " "):
+                    return float(line.rpartition(" ")[2])
+        raise KeyError(name)
 
     def tidy(self):
         if self.program:
@@ -154,4 +170,6 @@ class Gateway:
 
 
 def _listener(port, tls, auth, more=""):
-    return f'[[smtp]]\nlisten = "127.0.0.1:{port}"\ntls = "{tls}"\nauth = "{auth}"\nallow = ["127.0.0.0/8", "::1/128"]\n{more}\n'
+    # Who must sign in has no network to rely on; so passwords are taken under TLS only.
+    allow = '["127.0.0.0/8", "::1/128"]' if auth == "optional" else "[]"
+    return f'[[smtp]]\nlisten = "127.0.0.1:{port}"\ntls = "{tls}"\nauth = "{auth}"\nallow = {allow}\n{more}\n'
