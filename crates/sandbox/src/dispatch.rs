@@ -14,14 +14,14 @@ use crate::{entra, graph, pages};
 /// Answers one request.
 pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>, secure: bool) -> Answer {
     let (head, body) = request.into_parts();
-    let call = Call {
+    let call = Arc::new(Call {
         target: head.uri.to_string(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         method: head.method,
         headers: head.headers,
         secure,
-    };
+    });
     let segments: Vec<&str> = call.path.split('/').skip(1).collect();
     match segments.as_slice() {
         [version, rest @ ..] if graph::is_version(version) => graph::answer(state, &call, version, rest, body).await,

@@ -125,4 +125,24 @@ mod tests {
         let bare = STANDARD.encode("To: Anna Example, b@x.test\r\n\r\nhi");
         assert_eq!(code(read(bare.as_bytes())), "ErrorInvalidRecipients");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_address_of_the_three_fields_is_mailed_once_and_the_bytes_are_kept(
+            to in proptest::collection::vec("[a-z]{1,8}@[a-z]{1,8}\\.test", 1..6),
+            bcc in proptest::collection::vec("[a-z]{1,8}@[a-z]{1,8}\\.test", 0..6),
+            body in "[ -~\\r\\n]{0,200}",
+            width in 1usize..100,
+        ) {
+            let mime = format!("To: {}\r\nBcc: {}\r\n\r\n{body}", to.join(",\r\n "), bcc.join(", "));
+            let encoded = STANDARD.encode(&mime);
+            let lines: Vec<&str> = encoded.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            let submission = read(lines.join("\r\n").as_bytes()).unwrap();
+            let expected: std::collections::BTreeSet<String> = to.into_iter().chain(bcc).collect();
+            let mailed = submission.recipients();
+            proptest::prop_assert_eq!(mailed.len(), expected.len());
+            proptest::prop_assert_eq!(mailed.into_iter().collect::<std::collections::BTreeSet<_>>(), expected);
+            proptest::prop_assert_eq!(submission.raw.as_ref(), mime.as_bytes());
+        }
+    }
 }

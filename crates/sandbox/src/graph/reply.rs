@@ -1,6 +1,7 @@
 //! One Graph request from its head to its answer: faults obeyed, the answer dressed as Graph dresses it, a row kept.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::route::{self, MailboxKey};
-use super::send_mail;
+use super::send_mail::{self, Admitted};
 use crate::digest;
 use crate::exchange::{Answer, Call, Received, json_reply, read_body, reply, set_header};
 use crate::faults::{Fault, FaultKind};
@@ -35,41 +36,74 @@ enum Outcome {
 }
 
 /// Answers a Graph request.
-pub(crate) async fn answer(state: &State, call: &Call, version: &str, segments: &[&str], body: Incoming) -> Answer {
+pub(crate) async fn answer(
+    state: &Arc<State>,
+    call: &Arc<Call>,
+    version: &str,
+    segments: &[&str],
+    body: Incoming,
+) -> Answer {
     let started = Instant::now();
-    let request_id = guid::random();
     let mailbox = match route::read(segments) {
         Ok((MailboxKey::User(key), _)) => Some(key),
         _ => None,
     };
     let stroke = state.faults.strike_graph(mailbox.as_deref());
-    let kind = stroke.fault.as_ref().map(|fault| fault.kind);
-    if kind == Some(FaultKind::ResetBeforeBody) {
-        record(state, call, &Outcome::Reset, &Received::Broken, &request_id, started);
-        return Answer::Reset;
-    }
+    let is_cut = stroke.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::ResetBeforeBody);
     let admitted = match version.to_ascii_lowercase().as_str() {
         "v1.0" | "beta" => send_mail::admit(state, call, segments, Timestamp::now()),
         other => Err(Failure::new(400, "BadRequest", format!("Invalid version: {other}"))),
     };
-    let body = read_body(body, state.config.limits.max_request_bytes).await;
+    let body = if is_cut { Received::Broken } else { read_body(body, state.config.limits.max_request_bytes).await };
     let delay = stroke.delay + Duration::from_millis(state.config.behaviour.latency_ms);
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
+    let request = Request {
+        state: Arc::clone(state),
+        call: Arc::clone(call),
+        id: guid::random(),
+        started,
+        fault: stroke.fault,
+        admitted,
+        body,
+    };
+    if delay.is_zero() {
+        return request.conclude();
     }
-    let outcome = before_commit(stroke.fault.as_ref()).unwrap_or_else(|| {
-        let taken = admitted.and_then(|admitted| {
-            let accepted = send_mail::judge(state, call, &admitted, &body)?;
-            send_mail::commit(state, call, &admitted, accepted, &request_id, kind.is_some());
-            Ok(())
-        });
-        taken.map_or_else(Outcome::Refused, |()| after_commit(stroke.fault.as_ref()))
+    // Once the body is here the service finishes its work, whether the client waits for the answer or not.
+    let concluded = tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        request.conclude()
     });
-    record(state, call, &outcome, &body, &request_id, started);
-    match outcome {
-        Outcome::Accepted => Answer::Reply(dress(call, &request_id, reply(StatusCode::ACCEPTED, "", Bytes::new()))),
-        Outcome::Refused(failure) => Answer::Reply(dress(call, &request_id, refusal(call, &request_id, &failure))),
-        Outcome::Reset => Answer::Reset,
+    concluded.await.unwrap_or(Answer::Reset)
+}
+
+/// A request whose body has been read.
+struct Request {
+    state: Arc<State>,
+    call: Arc<Call>,
+    id: String,
+    started: Instant,
+    fault: Option<Fault>,
+    admitted: Result<Admitted, Failure>,
+    body: Received,
+}
+
+impl Request {
+    fn conclude(self) -> Answer {
+        let Self { state, call, id, started, fault, admitted, body } = self;
+        let outcome = before_commit(fault.as_ref()).unwrap_or_else(|| {
+            let taken = admitted.and_then(|admitted| {
+                let accepted = send_mail::judge(&state, &call, &admitted, &body)?;
+                send_mail::commit(&state, &call, &admitted, accepted, &id, fault.is_some());
+                Ok(())
+            });
+            taken.map_or_else(Outcome::Refused, |()| after_commit(fault.as_ref()))
+        });
+        record(&state, &call, &outcome, &body, &id, started);
+        match outcome {
+            Outcome::Accepted => Answer::Reply(dress(&call, &id, reply(StatusCode::ACCEPTED, "", Bytes::new()))),
+            Outcome::Refused(failure) => Answer::Reply(dress(&call, &id, refusal(&call, &id, &failure))),
+            Outcome::Reset => Answer::Reset,
+        }
     }
 }
 
@@ -166,6 +200,7 @@ fn record(state: &State, call: &Call, outcome: &Outcome, body: &Received, reques
         Received::Whole(bytes) => Some(bytes),
         Received::TooLarge | Received::Broken => None,
     };
+    tracing::debug!(event = "sandbox.request", method = %call.method, target = %call.target, status);
     state.journal.requested(RequestRecord {
         at: Timestamp::now(),
         method: call.method.to_string(),

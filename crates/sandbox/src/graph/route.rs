@@ -104,4 +104,13 @@ mod tests {
             assert_eq!(key(path).as_deref(), expected, "{path}: {reason}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_key_survives_being_one_encoded_segment(key in "[^']{1,40}") {
+            let encoded = percent_encoding::utf8_percent_encode(&key, percent_encoding::NON_ALPHANUMERIC).to_string();
+            let expected = (MailboxKey::User(key), Operation::SendMail);
+            proptest::prop_assert_eq!(read(&["users", &encoded, "sendMail"]), Ok(expected));
+        }
+    }
 }

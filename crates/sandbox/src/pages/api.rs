@@ -1,4 +1,16 @@
 //! `/sandbox/api/`: messages, deliveries, requests, counters, faults.
+//!
+//! | call | answer |
+//! |---|---|
+//! | `GET messages?mailbox=&folder=sentitems\|inbox&limit=` | `{"messages": [...]}`, newest first |
+//! | `GET messages/{id}` | one of them |
+//! | `GET messages/{id}/raw`, `/delivered` | the MIME as submitted; as a recipient finds it |
+//! | `DELETE messages` | 204; messages, rows and counters are gone |
+//! | `GET deliveries?limit=&wait_for=N&timeout_ms=` | `{"total": n, "deliveries": [...]}`, oldest first |
+//! | `GET requests?limit=` | `{"requests": [...]}`, oldest first; status 0 is a reset |
+//! | `GET stats` | counters |
+//! | `POST faults` ([`Fault`] as JSON), `GET`, `DELETE` | 201; `{"faults": [...]}`; 204 |
+//! | `POST tokens/revoke` | 204; every token issued so far is refused |
 
 use std::sync::Arc;
 use std::time::Duration;

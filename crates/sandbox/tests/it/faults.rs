@@ -170,3 +170,21 @@ async fn an_order_that_makes_no_sense_is_refused() {
     assert_eq!(form.status, 400, "a form of another page cannot order faults");
     assert_eq!(get(&running, "/sandbox/api/faults").await.json()["faults"].as_array().unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_wait_for_a_slow_answer_has_sent_its_mail_all_the_same() {
+    let running = start().await;
+    let token = token(&running).await;
+    let mut slow = Fault::new(FaultKind::Slow);
+    slow.delay_ms = 300;
+    running.add_fault(slow);
+    let mut stream = TcpStream::connect(running.addr).await.unwrap();
+    let bearer = format!("Bearer {token}");
+    let body = "VG86IHhAZXhhbXBsZS50ZXN0DQoNCmhp";
+    let mut wire = head("POST", SEND, &[("Authorization", &bearer), ("Content-Type", "text/plain")], body.len());
+    wire.push_str(body);
+    stream.write_all(wire.as_bytes()).await.unwrap();
+    drop(stream);
+    let delivered = tokio::time::timeout(std::time::Duration::from_secs(20), running.wait_for_deliveries(1)).await;
+    assert_eq!(delivered, Ok(1));
+}

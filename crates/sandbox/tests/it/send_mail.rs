@@ -178,7 +178,7 @@ async fn a_revoked_token_is_refused_and_a_fresh_one_is_not() {
     form.push(("claims", r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#));
     let challenged = token_with(&running, &form).await;
     assert_eq!(send(&running, &old, SEND, MAIL).await.status, 202, "verified and remembered before");
-    running.revoke_tokens();
+    assert_eq!(request(running.addr, "POST", "/sandbox/api/tokens/revoke", &[], b"").await.status, 204);
     let plain = send(&running, &old, SEND, MAIL).await;
     assert_eq!(plain.status, 401);
     assert!(!plain.header("www-authenticate").unwrap().contains("claims="), "only who asked for it is challenged");
@@ -257,6 +257,30 @@ async fn grants_decide_who_sends_from_where_as_whom() {
         assert_eq!(send_as(app, key, from).await, expected, "{reason}");
     }
     assert_eq!(running.folder("a.example@contoso.test", Folder::Inbox).len(), 0);
+}
+
+#[tokio::test]
+async fn drafts_are_said_not_to_be_here_only_to_apps_that_may_make_them() {
+    let running = start_with_grants().await;
+    let drafts = "/v1.0/users/ben@contoso.test/messages";
+    for (app, status) in [("drafts", 501), (CLIENT, 403)] {
+        let token = running.forge_token(app, &json!({})).unwrap();
+        assert_eq!(send(&running, &token, drafts, MAIL).await.status, status, "{app}");
+    }
+}
+
+#[tokio::test]
+async fn both_versions_and_any_case_of_a_path_lead_to_send_mail() {
+    let running = start().await;
+    let token = token(&running).await;
+    let user = "noreply@contoso.test";
+    for target in [
+        format!("/beta/users/{user}/sendMail"),
+        format!("/V1.0/Users/{user}/sendmail"),
+        format!("/v1.0/users('{user}')/microsoft.graph.sendMail"),
+    ] {
+        assert_eq!(send(&running, &token, &target, MAIL).await.status, 202, "{target}");
+    }
 }
 
 #[tokio::test]

@@ -192,6 +192,7 @@ async fn refusals_are_worded_as_entra_words_them() {
         ("scope of a permission", TENANT, form_with("scope", "https://graph.microsoft.com/Mail.Send")),
         ("two scopes", TENANT, form_with("scope", "https://graph.microsoft.com/.default offline_access")),
         ("unknown resource", TENANT, form_with("scope", "https://example.test/.default")),
+        ("an address that is not ours", TENANT, form_with("scope", "http://127.0.0.1:1/.default")),
         ("assertion of no kind", TENANT, form_with("client_assertion", "a.b.c")),
     ];
     let mut seen = String::new();
@@ -200,7 +201,7 @@ async fn refusals_are_worded_as_entra_words_them() {
         seen = format!("{seen}{name}: {} {}\n", reply.status, without_ids(&reply));
     }
     insta::assert_snapshot!(seen);
-    assert_eq!(running.stats().token_errors, 16);
+    assert_eq!(running.stats().token_errors, 17);
 }
 
 #[tokio::test]
