@@ -4,5 +4,9 @@
 //! be. Left to others: delivery (`relay`), settings (`admin`), durable state (`store`).
 
 pub mod clock;
+pub mod http;
 pub mod intake;
 pub mod smtp;
+
+#[cfg(test)]
+mod test_world;

@@ -113,7 +113,7 @@ mod tests {
             ("Subject: plain\r\n", Some("plain")),
             ("SUBJECT: folded\r\n over lines\r\n", Some("folded over lines")),
             ("Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= =?utf-8?B?IPCfkYs=?=\r\n", Some("Grüße 👋")),
-            ("Subject: =?utf-8?Q?a=0D=0ABcc=3A_x?=\r\n", Some("aBcc: x")),             // no line break gets through
+            ("Subject: =?utf-8?Q?a=0D=0ABcc=3A_x?=\r\n", Some("aBcc: x")), // no line break gets through
             ("Subject: one\r\nSubject: two\r\n", Some("one")),
             ("Subject:\r\n", Some("")),
             ("X: y\r\n", None),

@@ -1,0 +1,150 @@
+//! Messages as the API shows them: names that stay when the store's change.
+
+use jiff::Timestamp;
+use mail::{Address, MessageId, ReversePath};
+use serde::Serialize;
+use store::{
+    Attempt, Event, Explanation, MessageDetail, MessageRecord, MessageState, Priority, RecipientOutcome,
+    RecipientState, RecipientStatus, Via,
+};
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MessageSummary {
+    pub id: MessageId,
+    pub status: MessageState,
+    pub received_at: Timestamp,
+    pub envelope: EnvelopeView,
+    pub from: Option<Address>,
+    pub subject: Option<String>,
+    pub size_bytes: u64,
+    /// When it is tried next, while it is queued.
+    pub due_at: Option<Timestamp>,
+    pub error: Option<Explanation>,
+}
+
+/// `from` is null for a report (`MAIL FROM:<>`).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EnvelopeView {
+    pub from: Option<Address>,
+    pub to: Vec<Address>,
+}
+
+/// Everything about one message.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MessageView {
+    #[serde(flatten)]
+    pub summary: MessageSummary,
+    pub message_id: Option<String>,
+    pub via: Via,
+    pub priority: Priority,
+    pub expires_at: Timestamp,
+    /// An attempt's answer was lost: a recipient may get it twice.
+    pub may_be_duplicated: bool,
+    pub recipients: Vec<RecipientView>,
+    pub attempts: Vec<AttemptView>,
+    pub events: Vec<Event>,
+    pub metadata: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RecipientView {
+    pub address: Address,
+    pub status: RecipientState,
+    /// As in `5.1.1`.
+    pub enhanced_status: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AttemptView {
+    pub started_at: Timestamp,
+    /// Null: under way, or its end was lost.
+    pub ended_at: Option<Timestamp>,
+    pub mailbox: Address,
+    pub recipients: Vec<OutcomeView>,
+    pub explanation: Option<Explanation>,
+    pub request_id: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OutcomeView {
+    pub address: Address,
+    /// `accepted`, `deferred`, `refused`, `uncertain`; null until the attempt ended.
+    pub outcome: Option<&'static str>,
+    pub enhanced_status: Option<String>,
+}
+
+impl From<MessageRecord> for MessageSummary {
+    fn from(record: MessageRecord) -> Self {
+        let reverse_path: ReversePath = record.envelope.reverse_path;
+        Self {
+            id: record.id,
+            status: record.state,
+            received_at: record.received_at,
+            envelope: EnvelopeView {
+                from: reverse_path.into(),
+                to: record.envelope.recipients.into_iter().map(|recipient| recipient.address).collect(),
+            },
+            from: record.header_from,
+            subject: record.subject,
+            size_bytes: record.size_bytes,
+            due_at: record.due_at,
+            error: record.last_error,
+        }
+    }
+}
+
+impl From<MessageDetail> for MessageView {
+    fn from(detail: MessageDetail) -> Self {
+        let mut record = detail.message;
+        Self {
+            message_id: record.internet_message_id.take(),
+            via: record.via,
+            priority: record.priority,
+            expires_at: record.expires_at,
+            may_be_duplicated: record.may_be_duplicated,
+            metadata: record.metadata.take(),
+            recipients: detail.recipients.into_iter().map(RecipientView::from).collect(),
+            attempts: detail.attempts.into_iter().map(AttemptView::from).collect(),
+            events: detail.events,
+            summary: record.into(),
+        }
+    }
+}
+
+impl From<RecipientStatus> for RecipientView {
+    fn from(recipient: RecipientStatus) -> Self {
+        let enhanced_status = recipient.status.map(|status| status.to_string());
+        Self { address: recipient.address, status: recipient.state, enhanced_status }
+    }
+}
+
+impl From<Attempt> for AttemptView {
+    fn from(attempt: Attempt) -> Self {
+        let outcomes = attempt.outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
+        Self {
+            started_at: attempt.started_at,
+            ended_at: attempt.ended_at,
+            mailbox: attempt.mailbox,
+            recipients: attempt.recipients.into_iter().zip(outcomes).map(OutcomeView::from).collect(),
+            explanation: attempt.explanation,
+            request_id: attempt.request_id,
+        }
+    }
+}
+
+impl From<(Address, Option<RecipientOutcome>)> for OutcomeView {
+    fn from((address, outcome): (Address, Option<RecipientOutcome>)) -> Self {
+        let name = outcome.map(|outcome| match outcome {
+            RecipientOutcome::Accepted => "accepted",
+            RecipientOutcome::Deferred => "deferred",
+            RecipientOutcome::Refused(_) => "refused",
+            RecipientOutcome::Uncertain => "uncertain",
+        });
+        let enhanced_status = match outcome {
+            Some(RecipientOutcome::Refused(status)) => Some(status.to_string()),
+            _ => None,
+        };
+        Self { address, outcome: name, enhanced_status }
+    }
+}
