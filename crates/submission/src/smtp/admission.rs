@@ -1,10 +1,13 @@
 //! Who is here, and who has been knocking: sessions in all, by address, by account, and failed logins by address.
 //!
-//! Invariant: a place taken is given back when its guard is dropped, however the session ends; the book of failures
-//! never holds more addresses than its limit.
+//! Invariant: a place taken is given back when its guard is dropped, however the session ends; the books of failures
+//! never hold more entries than their limit, of a fixed size each.
+//!
+//! Failures are counted for an address with a user name, and for the address alone with a far higher limit. One count
+//! for the address would let a single misconfigured program shut out everybody behind the same NAT.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,16 +22,10 @@ pub(super) struct Admission {
     total: Arc<Places<()>>,
     addresses: Arc<Places<IpAddr>>,
     accounts: Arc<Places<AccountId>>,
-    failures: Mutex<HashMap<IpAddr, Failures>>,
-    failure_limit: u32,
-    failure_window: Duration,
-    failure_addresses: usize,
-}
-
-#[derive(Debug)]
-struct Failures {
-    count: u32,
-    since: Instant,
+    failures: Book<IpAddr>,
+    failures_of_user: Book<(IpAddr, u64)>,
+    /// User names are kept as hashes under a key of this process: they are the peer's, of any length.
+    names: RandomState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +47,9 @@ impl Admission {
             total: Places::new(limits.connections),
             addresses: Places::new(limits.connections_per_ip),
             accounts: Places::new(limits.connections_per_account),
-            failures: Mutex::default(),
-            failure_limit: limits.login_failures_per_ip,
-            failure_window: limits.login_failure_window,
-            failure_addresses: limits.login_failure_addresses,
+            failures: Book::new(limits.login_failures_per_ip, limits),
+            failures_of_user: Book::new(limits.login_failures_per_user, limits),
+            names: RandomState::new(),
         }
     }
 
@@ -68,27 +64,60 @@ impl Admission {
         self.accounts.take(account.clone())
     }
 
-    /// True when `peer` failed too often lately.
+    /// True when logins from `peer` failed too often lately, whoever they were for.
     pub(super) fn is_shut_out(&self, peer: IpAddr) -> bool {
-        let failures = lock(&self.failures);
-        failures
-            .get(&network_of(peer))
-            .is_some_and(|it| it.count >= self.failure_limit && it.since.elapsed() < self.failure_window)
+        self.failures.is_full(&network_of(peer))
     }
 
-    pub(super) fn login_failed(&self, peer: IpAddr) {
-        let mut failures = lock(&self.failures);
-        if failures.len() >= self.failure_addresses {
-            failures.retain(|_, it| it.since.elapsed() < self.failure_window);
+    /// True when logins from `peer` as `user` failed too often lately.
+    pub(super) fn is_user_shut_out(&self, peer: IpAddr, user: &str) -> bool {
+        self.failures_of_user.is_full(&(network_of(peer), self.names.hash_one(user)))
+    }
+
+    pub(super) fn login_failed(&self, peer: IpAddr, user: &str) {
+        self.failures.add(network_of(peer));
+        self.failures_of_user.add((network_of(peer), self.names.hash_one(user)));
+    }
+}
+
+/// How often something failed within a window of time.
+#[derive(Debug)]
+struct Book<K> {
+    entries: Mutex<HashMap<K, Failures>>,
+    limit: u32,
+    window: Duration,
+    most_entries: usize,
+}
+
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    since: Instant,
+}
+
+impl<K: Hash + Eq + Clone> Book<K> {
+    fn new(limit: u32, limits: &SmtpLimits) -> Self {
+        let (window, most_entries) = (limits.login_failure_window, limits.login_failure_entries);
+        Self { entries: Mutex::default(), limit, window, most_entries }
+    }
+
+    fn is_full(&self, key: &K) -> bool {
+        lock(&self.entries).get(key).is_some_and(|it| it.count >= self.limit && it.since.elapsed() < self.window)
+    }
+
+    fn add(&self, key: K) {
+        let mut entries = lock(&self.entries);
+        if entries.len() >= self.most_entries {
+            entries.retain(|_, it| it.since.elapsed() < self.window);
         }
-        // Still full: an attack from many networks. Forgetting one of them is cheaper than growing.
-        if failures.len() >= self.failure_addresses {
-            let any = failures.keys().next().copied();
-            any.and_then(|address| failures.remove(&address));
+        // Still full: an attack from many networks. Forgetting one entry is cheaper than growing.
+        if entries.len() >= self.most_entries {
+            let any = entries.keys().next().cloned();
+            any.and_then(|key| entries.remove(&key));
         }
         let now = Instant::now();
-        let entry = failures.entry(network_of(peer)).or_insert(Failures { count: 0, since: now });
-        if entry.since.elapsed() >= self.failure_window {
+        let entry = entries.entry(key).or_insert(Failures { count: 0, since: now });
+        if entry.since.elapsed() >= self.window {
             *entry = Failures { count: 0, since: now };
         }
         entry.count += 1;
@@ -162,8 +191,9 @@ mod tests {
             connections: 3,
             connections_per_ip: 2,
             connections_per_account: 1,
-            login_failures_per_ip: 2,
-            login_failure_addresses: 2,
+            login_failures_per_ip: 3,
+            login_failures_per_user: 2,
+            login_failure_entries: 2,
             ..SmtpLimits::default()
         })
     }
@@ -202,25 +232,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_shut_out_for_a_while_and_only_their_address() {
-        let admission = admission();
-        admission.login_failed(ip("192.0.2.1"));
-        assert!(!admission.is_shut_out(ip("192.0.2.1")));
-        admission.login_failed(ip("192.0.2.1"));
-        assert!(admission.is_shut_out(ip("192.0.2.1")));
-        assert!(!admission.is_shut_out(ip("192.0.2.2")));
+    async fn failures_shut_a_user_out_for_a_while_and_only_at_their_address() {
+        let (admission, here, there) = (admission(), ip("192.0.2.1"), ip("192.0.2.2"));
+        admission.login_failed(here, "erp");
+        assert!(!admission.is_user_shut_out(here, "erp"));
+        admission.login_failed(here, "erp");
+        assert!(admission.is_user_shut_out(here, "erp"));
+        assert!(!admission.is_user_shut_out(here, "crm"), "others behind the same address go on");
+        assert!(!admission.is_user_shut_out(there, "erp"), "a stranger cannot shut an account out");
         tokio::time::advance(SmtpLimits::default().login_failure_window).await;
-        assert!(!admission.is_shut_out(ip("192.0.2.1")));
-        admission.login_failed(ip("192.0.2.1"));
-        assert!(!admission.is_shut_out(ip("192.0.2.1")), "old failures are forgotten, not added to");
+        assert!(!admission.is_user_shut_out(here, "erp"));
+        admission.login_failed(here, "erp");
+        assert!(!admission.is_user_shut_out(here, "erp"), "old failures are forgotten, not added to");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_book_of_failures_does_not_grow() {
+    async fn an_address_that_tries_many_names_is_shut_out() {
+        let (admission, here) = (admission(), ip("192.0.2.1"));
+        for name in ["a", "b"] {
+            admission.login_failed(here, name);
+            assert!(!admission.is_shut_out(here));
+        }
+        admission.login_failed(here, "c");
+        assert!(admission.is_shut_out(here));
+        assert!(!admission.is_shut_out(ip("192.0.2.2")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_books_of_failures_do_not_grow() {
         let admission = admission();
         for host in 0..100 {
-            admission.login_failed(IpAddr::from([192, 0, 2, host]));
-            assert!(lock(&admission.failures).len() <= 2);
+            admission.login_failed(IpAddr::from([192, 0, 2, host]), "erp");
+            assert!(lock(&admission.failures.entries).len() <= 2);
+            assert!(lock(&admission.failures_of_user.entries).len() <= 2);
         }
     }
 }

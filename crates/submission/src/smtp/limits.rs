@@ -18,11 +18,13 @@ pub struct SmtpLimits {
     pub bad_commands: u32,
     /// Failed logins a session, answered without delay and then with 421: a delay would hold our memory, not theirs.
     pub login_failures_per_session: u32,
-    /// Failed logins from one address within `login_failure_window`. Successes are not counted.
+    /// Failed logins from one address as one user within `login_failure_window`. Successes are not counted.
+    pub login_failures_per_user: u32,
+    /// The same from one address under any name: who tries many names. Behind one NAT there may be many programs.
     pub login_failures_per_ip: u32,
     pub login_failure_window: Duration,
-    /// Addresses whose failures are remembered at once.
-    pub login_failure_addresses: usize,
+    /// Addresses, and addresses with user names, whose failures are remembered at once: some 64 octets each.
+    pub login_failure_entries: usize,
     /// With line end. RFC 5321 §4.5.3.1.4 asks for 512, extensions for more, RFC 4954 §4 for 12288 with AUTH.
     pub line_octets: usize,
     /// RFC 5321 §4.5.3.2.7: a server waits five minutes for a command.
@@ -48,9 +50,10 @@ impl Default for SmtpLimits {
             commands_between_messages: 2000,
             bad_commands: 20,
             login_failures_per_session: 3,
-            login_failures_per_ip: 20,
+            login_failures_per_user: 20,
+            login_failures_per_ip: 200,
             login_failure_window: Duration::from_mins(10),
-            login_failure_addresses: 10_000,
+            login_failure_entries: 10_000,
             line_octets: 12 * 1024,
             command_timeout: Duration::from_mins(5),
             handshake_timeout: Duration::from_mins(1),

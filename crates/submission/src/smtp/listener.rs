@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -67,6 +68,20 @@ impl SmtpServer {
         let local_addr = socket.local_addr().map_err(|source| ListenError::Bind { listen, source })?;
         tracing::info!(event = "smtp_listening", listen = %local_addr);
         Ok(Listener { socket, local_addr, context: Arc::new(self.context(config)) })
+    }
+
+    /// Serves one client whose octets come and go through `stream` and who is as good as one at `peer`: a program on
+    /// this machine that speaks SMTP to our standard input. There is no TLS; ends with QUIT or with the input.
+    pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        peer: IpAddr,
+        config: ListenerConfig,
+    ) {
+        let context = self.context(config);
+        let never = CancellationToken::new();
+        let connection = Connection::new(stream, self.shared.limits.write_timeout, &never);
+        Session::new(&context, connection, Client::new(peer)).greet_and_run().await;
     }
 
     pub(super) fn context(&self, config: ListenerConfig) -> Context {

@@ -6,6 +6,7 @@ mod client;
 mod dialog;
 mod gate;
 mod limits;
+mod metrics;
 mod sessions;
 
 use dialog::dialogs;
@@ -16,6 +17,7 @@ dialogs! {
     a_session_takes_many_messages,
     auth_cancelled_by_the_client,
     auth_for_somebody_else_is_refused,
+    auth_from_a_network_not_the_accounts,
     auth_is_not_offered_in_the_clear,
     auth_line_too_long_is_refused,
     auth_login_with_prompts,

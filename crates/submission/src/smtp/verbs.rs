@@ -146,6 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         if !credentials.authzid.is_empty() && credentials.authzid != credentials.user {
             return Ok(self.answer(&replies::acting_as_another_not_allowed()));
         }
+        if self.context.shared.admission.is_user_shut_out(self.client.peer, &credentials.user) {
+            return Ok(self.answer(&replies::too_many_failed_logins()));
+        }
         let intake = &self.context.shared.intake;
         match intake.authenticate_password(&credentials.user, &credentials.password, self.client.peer).await {
             Ok(account) => match self.context.shared.admission.admit_account(&account.id) {
@@ -219,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             AuthError::InvalidCredentials => EnhancedStatus::permanent(7, 8),
             AuthError::NetworkNotAllowed => EnhancedStatus::permanent(7, 1),
         };
-        self.context.shared.admission.login_failed(peer);
+        self.context.shared.admission.login_failed(peer, user);
         self.counted.login_failures += 1;
         if self.counted.login_failures >= self.context.shared.limits.login_failures_per_session {
             return self.answer(&replies::too_many_failed_logins());
@@ -232,4 +235,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 pub(super) fn refused(refusal: &Refusal) -> Reply {
     let last_digits = u8::try_from(refusal.reply_code() % 100).unwrap_or(54);
     Reply::new(last_digits, refusal.status, refusal.peer_text.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::RefusalKind;
+
+    #[test]
+    fn the_intakes_refusals_keep_their_class_and_their_words() {
+        for (status, kind, expected) in [
+            (EnhancedStatus::transient(3, 1), RefusalKind::DiskFull, "452 4.3.1 words"), // RFC 3463: system full
+            (EnhancedStatus::transient(3, 0), RefusalKind::Unavailable, "451 4.3.0 words"), // ours, so transient
+            (EnhancedStatus::permanent(4, 6), RefusalKind::Loop, "554 5.4.6 words"),
+            (EnhancedStatus::permanent(7, 1), RefusalKind::SenderNotAllowed, "550 5.7.1 words"),
+            (EnhancedStatus::permanent(3, 4), RefusalKind::TooLarge, "552 5.3.4 words"),
+        ] {
+            let mut out = Vec::new();
+            refused(&Refusal { status, peer_text: "words".to_owned(), kind }).write_to(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap().trim_end(), expected);
+        }
+    }
 }

@@ -121,6 +121,7 @@ fn set(setup: &mut Setup, tls: &std::sync::Arc<rustls::ServerConfig>, option: &s
         ("max_message_bytes", value) => setup.intake.max_message_bytes = value.parse().unwrap(),
         ("max_recipients", value) => setup.intake.max_recipients = value.parse().unwrap(),
         ("messages_per_minute", value) => setup.account.messages_per_minute = Some(value.parse().unwrap()),
+        ("networks", value) => setup.account.networks = vec![value.parse().unwrap()],
         ("bad_commands", value) => setup.smtp.bad_commands = value.parse().unwrap(),
         ("commands_between_messages", value) => setup.smtp.commands_between_messages = value.parse().unwrap(),
         ("login_failures_per_session", value) => setup.smtp.login_failures_per_session = value.parse().unwrap(),

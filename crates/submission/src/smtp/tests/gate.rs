@@ -62,7 +62,7 @@ pub(super) struct Behind {
     pub(super) server: SmtpServer,
     store: Arc<dyn Store>,
     config: ListenerConfig,
-    _folder: tempfile::TempDir,
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Behind {
@@ -81,7 +81,7 @@ impl Behind {
         store.change_settings(version, vec![SettingsChange::PutAccount(setup.account)], audit).await.unwrap();
         let intake = Intake::new(Arc::clone(&store), Arc::new(SystemClock), "mx.test", setup.intake);
         let server = SmtpServer::new(intake, setup.smtp);
-        Self { server, store, config: setup.config, _folder: folder }
+        Self { server, store, config: setup.config, folder }
     }
 
     /// For a session without a listener.

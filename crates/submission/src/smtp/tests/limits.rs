@@ -48,8 +48,8 @@ async fn an_account_takes_so_many_connections_and_no_more() {
 }
 
 #[tokio::test]
-async fn failed_logins_shut_an_address_out_and_successes_do_not_count() {
-    let gate = Gate::open(|setup, _| setup.smtp.login_failures_per_ip = 2).await;
+async fn failed_logins_shut_a_user_out_and_successes_do_not_count() {
+    let gate = Gate::open(|setup, _| setup.smtp.login_failures_per_user = 2).await;
     for (password, expected) in [
         ("cmlnaHQ=", "235 "), // right, more often than failures are allowed
         ("cmlnaHQ=", "235 "),
@@ -67,6 +67,21 @@ async fn failed_logins_shut_an_address_out_and_successes_do_not_count() {
         }
         assert!(reply.starts_with(expected), "{reply}");
     }
+}
+
+#[tokio::test]
+async fn an_address_that_tries_many_names_may_not_even_ask() {
+    let gate = Gate::open(|setup, _| {
+        setup.smtp.login_failures_per_ip = 2;
+        setup.smtp.login_failures_per_session = 10;
+    })
+    .await;
+    let mut client = gate.greeted().await;
+    client.ask("EHLO client.test").await;
+    for name in ["AUTH PLAIN AGEAeA==", "AUTH PLAIN AGIAeA=="] {
+        assert!(client.ask(name).await.starts_with("535 5.7.8"));
+    }
+    assert_eq!(client.ask("AUTH LOGIN").await, "421 4.7.0 Too many failed logins; try again later");
 }
 
 #[tokio::test]

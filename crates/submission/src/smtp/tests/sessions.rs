@@ -165,6 +165,24 @@ async fn a_large_message_streams_through_whole() {
     assert!(behind.body(&messages[0]).await == body, "the body differs");
 }
 
+#[tokio::test]
+async fn a_store_that_fails_is_our_fault_and_temporary() {
+    let gate = Gate::open(|_, _| {}).await;
+    let mut client = gate.greeted().await;
+    sign_in(&mut client).await;
+    // Where the folder for large bodies was, there is a file now.
+    let spool = gate.behind.folder.path().join("spool");
+    std::fs::remove_dir_all(&spool).unwrap();
+    std::fs::write(&spool, "").unwrap();
+    up_to_data(&mut client).await;
+    client.send(format!("From: a@contoso.test\r\n\r\n{}.\r\n", "a line of text\r\n".repeat(20_000))).await;
+    assert_eq!(client.reply().await, "451 4.3.0 The message could not be stored: try again later");
+    up_to_data(&mut client).await;
+    client.send(MESSAGE).await;
+    assert!(client.reply().await.starts_with("250 2.0.0 Queued as "), "a small one needs no folder");
+    assert_eq!(gate.close().await.messages().await.len(), 1);
+}
+
 // ---- shutdown
 
 #[tokio::test]
@@ -217,10 +235,11 @@ async fn nobody_is_let_in_after_a_shutdown() {
 
 // ---- how replies are written
 
-/// Counts writes.
+/// Counts writes and knows the largest.
 struct Counting {
     stream: DuplexStream,
     writes: Arc<AtomicUsize>,
+    largest: Arc<AtomicUsize>,
 }
 
 impl AsyncRead for Counting {
@@ -232,6 +251,7 @@ impl AsyncRead for Counting {
 impl AsyncWrite for Counting {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         self.writes.fetch_add(1, Ordering::SeqCst);
+        self.largest.fetch_max(octets.len(), Ordering::SeqCst);
         Pin::new(&mut self.stream).poll_write(cx, octets)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -245,9 +265,9 @@ impl AsyncWrite for Counting {
 #[tokio::test]
 async fn commands_that_came_together_are_answered_in_one_write() {
     let behind = Behind::open(|setup| setup.config.auth = AuthMode::Off).await;
-    let (context, writes) = (behind.context(), Arc::new(AtomicUsize::new(0)));
+    let (context, writes, largest) = (behind.context(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (near, far) = duplex(64 * 1024);
-    let stream = Counting { stream: far, writes: Arc::clone(&writes) };
+    let stream = Counting { stream: far, writes: Arc::clone(&writes), largest: Arc::clone(&largest) };
     let session = tokio::spawn(async move {
         let timeout = context.shared.limits.write_timeout;
         let connection = Connection::new(stream, timeout, &CancellationToken::new());
@@ -263,6 +283,12 @@ async fn commands_that_came_together_are_answered_in_one_write() {
         assert!(client.reply().await.starts_with("250 "));
     }
     assert_eq!(writes.load(Ordering::SeqCst) - before, 1);
+    // A short command with a long answer, as often as fits the buffer: what waits to be written stays bounded.
+    client.send("EHLO x\r\n".repeat(1500)).await;
+    for _ in 0..1500 {
+        client.reply().await;
+    }
+    assert!(largest.load(Ordering::SeqCst) < 17 * 1024, "{largest:?}");
     client.ask("QUIT").await;
     assert!(!session.await.unwrap());
 }
