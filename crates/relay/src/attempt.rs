@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use settings::OnUncertain;
 use store::{AttemptReport, Claim, Explanation, MessageState, RecipientOutcome, Store, StoreError};
 
+use crate::rest::Rest;
 use crate::{Clock, Delivery, LaneVerdict, Limits, Transport, Upstreams, Verdict};
 
 /// How long to wait before the outcome is offered to a failing store again.
@@ -23,8 +24,6 @@ pub(crate) struct Deliverer {
 
 /// The end of an attempt as its lane sees it.
 pub(crate) struct AttemptEnd {
-    pub(crate) lane: LaneVerdict,
-    pub(crate) explanation: Option<Explanation>,
     /// When the message is due again, if it went back to the queue.
     pub(crate) due_at: Option<Timestamp>,
 }
@@ -33,9 +32,10 @@ impl Deliverer {
     /// Carries one claim to its end and returns what its lane must know.
     ///
     /// 1. The message is carried (or found expired).
-    /// 2. The outcome is recorded; it is offered until the store takes it. Stopping before that leaves the attempt
+    /// 2. The lane's rest, if the upstream wants one, is begun and recorded: before the message can be claimed again.
+    /// 3. The outcome is recorded; it is offered until the store takes it. Stopping before that leaves the attempt
     ///    without an end, which the next owner of the lane finds and calls uncertain.
-    pub(crate) async fn run(&self, transport: Arc<dyn Transport>, claim: Claim) -> AttemptEnd {
+    pub(crate) async fn run(&self, transport: Arc<dyn Transport>, claim: Claim, rest: &Rest) -> AttemptEnd {
         let started = std::time::Instant::now();
         let now = (self.clock)();
         let verdict = if claim.message.expires_at <= now {
@@ -45,16 +45,17 @@ impl Deliverer {
             transport.deliver(Delivery { claim: &claim, store: &self.store, from_policy }).await
         };
         metrics::histogram!("postern_attempt_seconds").record(started.elapsed().as_secs_f64());
-        let (lane, is_unreadable) = (verdict.lane, verdict.is_unreadable);
+        let is_unreadable = verdict.is_unreadable;
+        rest.take_in(&*self.store, &self.limits, verdict.lane, verdict.explanation.as_ref(), (self.clock)()).await;
         let report = self.report(&claim, verdict, transport.on_uncertain());
         log_end(&claim, &report);
         let (explanation, due_at) = (report.explanation.clone(), report.due_at);
         let queued_again = self.record(&claim, report).await == Some(MessageState::Queued);
         if queued_again && is_unreadable {
             self.set_aside(&claim, explanation.clone().unwrap_or_default()).await;
-            return AttemptEnd { lane, explanation, due_at: None };
+            return AttemptEnd { due_at: None };
         }
-        AttemptEnd { lane, explanation, due_at: queued_again.then_some(due_at) }
+        AttemptEnd { due_at: queued_again.then_some(due_at) }
     }
 
     fn report(&self, claim: &Claim, verdict: Verdict, on_uncertain: OnUncertain) -> AttemptReport {

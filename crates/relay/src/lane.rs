@@ -15,15 +15,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use settings::ConnectionId;
-use store::{Claim, Explanation, Lane, LaneId, LanePause, Lease, NodeId, StoreError};
+use store::{Claim, Lane, LaneId, Lease, NodeId, StoreError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{AttemptEnd, Deliverer, after};
+use crate::rest::Rest;
 use crate::uncertain::retry_uncertain;
-use crate::{LaneVerdict, Transport, UpstreamError};
+use crate::{Transport, UpstreamError};
 
 /// How long a lane waits before it asks a failing store again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -43,12 +44,10 @@ pub(crate) struct LaneTask {
 struct State {
     lease: Lease,
     connection: ConnectionId,
-    pause: Option<LanePause>,
+    rest: Arc<Rest>,
     /// When something may be due; `None`: nothing waits.
     look_at: Option<Timestamp>,
     idle_since: Instant,
-    /// Rests in a row without an accepted attempt between.
-    failures: u32,
     under_way: JoinSet<AttemptEnd>,
 }
 
@@ -83,10 +82,9 @@ impl LaneTask {
         Ok(Some(State {
             lease,
             connection: lane.key.connection,
-            pause: lane.pause,
+            rest: Arc::new(Rest::new(self.id, lane.pause)),
             look_at: Some(now),
             idle_since: Instant::now(),
-            failures: 0,
             under_way: JoinSet::new(),
         }))
     }
@@ -112,12 +110,15 @@ impl LaneTask {
     async fn claim_due(&self, state: &mut State) -> Result<(), StoreError> {
         loop {
             let now = self.now();
-            if state.look_at.is_none_or(|at| at > now) || state.pause.as_ref().is_some_and(|pause| pause.until > now) {
+            if state.look_at.is_none_or(|at| at > now) || state.rest.ends_at(now).is_some() {
                 return Ok(());
             }
             let transport = match self.deliverer.upstreams.transport(&state.connection) {
                 Ok(transport) => transport,
-                Err(error) => return self.rest_unusable(state, error).await,
+                Err(error) => {
+                    self.rest_unusable(state, error).await;
+                    return Ok(());
+                }
             };
             let mut permits = self.take_slots(transport.in_flight(), state.under_way.len());
             if permits.is_empty() {
@@ -144,8 +145,9 @@ impl LaneTask {
     ) {
         let deliverer = self.deliverer.clone();
         let transport = Arc::clone(transport);
+        let rest = Arc::clone(&state.rest);
         state.under_way.spawn(async move {
-            let end = deliverer.run(transport, claim).await;
+            let end = deliverer.run(transport, claim, &rest).await;
             drop(permit);
             end
         });
@@ -163,12 +165,12 @@ impl LaneTask {
         let starved = self.is_starved(state);
         tokio::select! {
             Some(end) = state.under_way.join_next() => match end {
-                Ok(end) => self.take_in(state, end).await?,
+                Ok(end) => Self::take_in(state, &end),
                 Err(error) => tracing::error!(event = "attempt_crashed", lane = self.id.0, %error),
             },
             () = self.wake.notified() => {
                 state.look_at = Some(self.now());
-                state.pause = self.deliverer.store.lane(self.id).await?.pause;
+                state.rest.read_again(&*self.deliverer.store).await?;
             }
             // Another lane gave a slot back: hold it no longer than it takes to wake up.
             _ = self.slots.acquire(), if starved => {}
@@ -181,67 +183,17 @@ impl LaneTask {
     /// Due work, no rest, and nothing under way of its own whose end would wake it: only a free slot can.
     fn is_starved(&self, state: &State) -> bool {
         let now = self.now();
-        state.under_way.is_empty()
-            && state.look_at.is_some_and(|at| at <= now)
-            && state.pause.as_ref().is_none_or(|pause| pause.until <= now)
+        state.under_way.is_empty() && state.look_at.is_some_and(|at| at <= now) && state.rest.ends_at(now).is_none()
     }
 
-    async fn take_in(&self, state: &mut State, end: AttemptEnd) -> Result<(), StoreError> {
+    fn take_in(state: &mut State, end: &AttemptEnd) {
         state.look_at = [state.look_at, end.due_at].into_iter().flatten().min();
         state.idle_since = Instant::now();
-        let limits = &self.deliverer.limits;
-        let rest = match end.lane {
-            LaneVerdict::Go => return self.end_rest(state).await,
-            LaneVerdict::MessageOnly => return Ok(()),
-            LaneVerdict::Throttled(Some(wait)) => wait,
-            LaneVerdict::Throttled(None) => limits.lane_backoff.wait(state.failures + 1, rand::random::<f64>()),
-            LaneVerdict::QuotaUsedUp(wait) => wait.unwrap_or(limits.quota_rest),
-            LaneVerdict::NeedsAdministrator => limits.configuration_rest,
-        };
-        state.failures = state.failures.saturating_add(1);
-        let needs_administrator = end.lane == LaneVerdict::NeedsAdministrator;
-        self.rest(state, rest, end.explanation.unwrap_or_default(), needs_administrator).await
     }
 
-    /// The upstream works again. A rest that is still under way stays: the attempt that succeeded was started before
-    /// the one that was told to wait.
-    async fn end_rest(&self, state: &mut State) -> Result<(), StoreError> {
-        let now = self.now();
-        if state.pause.as_ref().is_some_and(|pause| pause.until > now) {
-            return Ok(());
-        }
-        state.failures = 0;
-        if state.pause.take().is_some() {
-            self.deliverer.store.pause_lane(self.id, None).await?;
-        }
-        Ok(())
-    }
-
-    async fn rest_unusable(&self, state: &mut State, error: UpstreamError) -> Result<(), StoreError> {
-        let rest = self.deliverer.limits.configuration_rest;
-        self.rest(state, rest, error.explanation(), true).await
-    }
-
-    /// Rests at least that long; a longer rest that is under way stays.
-    async fn rest(
-        &self,
-        state: &mut State,
-        rest: Duration,
-        explanation: Explanation,
-        needs_administrator: bool,
-    ) -> Result<(), StoreError> {
-        let until = after(self.now(), rest);
-        if state.pause.as_ref().is_some_and(|pause| pause.until >= until) {
-            return Ok(());
-        }
-        tracing::warn!(
-            event = "lane_paused", lane = self.id.0, connection = %state.connection, %until, needs_administrator,
-            what = explanation.what, code = explanation.code, fix = explanation.fix
-        );
-        let pause = LanePause { until, explanation, needs_administrator };
-        self.deliverer.store.pause_lane(self.id, Some(pause.clone())).await?;
-        state.pause = Some(pause);
-        Ok(())
+    async fn rest_unusable(&self, state: &State, error: UpstreamError) {
+        let wait = self.deliverer.limits.configuration_rest;
+        state.rest.begin(&*self.deliverer.store, wait, error.explanation(), true, self.now()).await;
     }
 
     async fn renew_lease(&self, state: &mut State) -> Result<(), StoreError> {
@@ -262,7 +214,7 @@ impl LaneTask {
     fn next_deadline(&self, state: &State) -> Instant {
         let now = self.now();
         let renewal = after(now, Duration::ZERO).max(before(state.lease.until, self.deliverer.limits.lease / 2));
-        let rest_ends = state.pause.as_ref().map(|pause| pause.until).filter(|until| *until > now);
+        let rest_ends = state.rest.ends_at(now);
         let due = state.look_at.map(|at| rest_ends.map_or(at, |ends| at.max(ends))).filter(|at| *at > now);
         let earliest = due.map_or(renewal, |due| due.min(renewal));
         let mut wait = earliest.duration_since(now).unsigned_abs();

@@ -16,6 +16,7 @@ mod config;
 mod housekeeping;
 mod lane;
 mod reroute;
+mod rest;
 mod retry;
 mod supervisor;
 mod transport;

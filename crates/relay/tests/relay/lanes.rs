@@ -1,12 +1,8 @@
 //! What lanes promise, on the in-memory store, with a scripted upstream and a clock that the test moves.
 
-mod bench {
-    pub(super) mod scripted;
-}
-
 use std::time::Duration;
 
-use bench::scripted::{Bench, go, message_to, refused, uncertain};
+use crate::rig::scripted::{Bench, go, message_to, refused, uncertain};
 use relay::{LaneVerdict, Verdict};
 use settings::{Emails, OnUncertain};
 use store::{MessageState, Operation, RecipientOutcome, RecipientState};
@@ -26,7 +22,7 @@ async fn a_retry_after_stops_the_whole_lane_for_exactly_that_long_and_no_other_l
     let first = bench.enqueue(message_to(&["a@x.test"])).await;
     bench.until_sends(1).await;
     let second = bench.enqueue(message_to(&["b@x.test"])).await;
-    let elsewhere = bench.enqueue(message_to(&["c@x.test"]).from_mailbox("other@contoso.test")).await;
+    let elsewhere = bench.enqueue(message_to(&["c@x.test"]).out_of("other@contoso.test")).await;
     bench.until_state(elsewhere, MessageState::Sent).await;
     for id in [first, second] {
         bench.until_state(id, MessageState::Sent).await;
@@ -60,10 +56,10 @@ async fn a_configuration_error_stops_the_lane_until_the_settings_change() {
     bench.upstream.script([Verdict::all(1, RecipientOutcome::Deferred, LaneVerdict::NeedsAdministrator)]);
     let id = bench.enqueue(message_to(&["a@x.test"])).await;
     bench.until_sends(1).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(bench.upstream.sends().len(), 1, "nobody mended anything");
     let changed = tokio::time::Instant::now();
-    bench.change_emails(Emails { smtp_authentication: true, ..bench.emails() }).await;
+    bench.change_emails(Emails { smtp_authentication: true, ..Bench::emails() }).await;
     bench.until_state(id, MessageState::Sent).await;
     assert!(changed.elapsed() < Duration::from_secs(1), "changed settings take effect at once");
 }
@@ -132,7 +128,7 @@ async fn an_attempt_cut_off_by_a_crash_becomes_uncertain_and_follows_the_policy(
     for (policy, expected) in [(OnUncertain::Retry, MessageState::Sent), (OnUncertain::Hold, MessageState::Uncertain)] {
         let bench = Bench::new().await;
         bench.upstream.on_uncertain(policy);
-        bench.upstream.take(Duration::from_secs(3600));
+        bench.upstream.take(Duration::from_hours(1));
         let id = bench.enqueue(message_to(&["a@x.test"])).await;
         bench.until_sends(1).await;
         let bench = bench.crash_and_start_again().await;

@@ -52,7 +52,7 @@ impl Bench {
             in_flight: 3,
             smtp: None,
         };
-        bench.change(vec![SettingsChange::PutConnection(connection), SettingsChange::PutEmails(bench.emails())]).await;
+        bench.change(vec![SettingsChange::PutConnection(connection), SettingsChange::PutEmails(Self::emails())]).await;
         bench.start().await
     }
 
@@ -76,7 +76,7 @@ impl Bench {
         self
     }
 
-    pub(crate) fn emails(&self) -> Emails {
+    pub(crate) fn emails() -> Emails {
         Emails {
             enabled: true,
             mailbox: Some("noreply@contoso.test".parse().unwrap()),
@@ -179,7 +179,7 @@ pub(crate) fn message_to(recipients: &[&str]) -> Draft {
 }
 
 impl Draft {
-    pub(crate) fn from_mailbox(mut self, mailbox: &str) -> Self {
+    pub(crate) fn out_of(mut self, mailbox: &str) -> Self {
         self.mailbox = mailbox.parse().unwrap();
         self
     }

@@ -1,0 +1,13 @@
+//! What the relay promises, seen from outside.
+
+// A test that meets something unexpected ends there, loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod envelope_decides;
+mod lanes;
+mod through_graph;
+
+mod rig {
+    pub(crate) mod scripted;
+    pub(crate) mod tenant;
+}
