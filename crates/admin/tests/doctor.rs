@@ -1,5 +1,7 @@
 //! The doctor and the connection test, against the sandbox tenant.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic like tests do")]
+
 use std::path::Path;
 
 use admin::{

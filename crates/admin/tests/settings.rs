@@ -1,5 +1,7 @@
 //! Applying and exporting settings, on a real store.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic like tests do")]
+
 use std::path::Path;
 
 use admin::{Actor, AdminError, Applied, Mode, Role, SecretSource, SetupFile, apply, export};
@@ -139,8 +141,7 @@ async fn a_changed_secret_is_a_change_and_an_absent_one_is_none() {
         assert_eq!(diff[0].fields[0].field, field);
         gateway.apply(SETUP).await;
     }
-    let without: String =
-        SETUP.lines().filter(|line| !line.contains("\"the-")).map(|line| format!("{line}\n")).collect();
+    let without = SETUP.lines().filter(|line| !line.contains("\"the-")).collect::<Vec<_>>().join("\n");
     assert_eq!(gateway.apply(&without).await.diff, vec![]);
 }
 

@@ -1,0 +1,120 @@
+//! `postern connection list|show|test`
+
+use admin::{Actor, ConnectionSummary, ConnectionTest, connection_named, list_connections, test_connection};
+use clap::{Args, Subcommand};
+
+use crate::config::Loaded;
+use crate::opening::{network, open_store};
+use crate::terminal::{Failure, STATUS_FAILED, say, say_json, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List service connections
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one connection
+    Show(One),
+    /// Ask Microsoft for a token, and show what it allows
+    Test(One),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Name of the connection
+    name: String,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: &Command, loaded: &Loaded) -> Result<(), Failure> {
+    let actor = Actor::command_line();
+    super::block_on(async {
+        let store = open_store(&loaded.config).await?;
+        match command {
+            Command::List { json } => show_list(&list_connections(&*store, &actor)?, *json),
+            Command::Show(one) => show(&connection_named(&*store, &actor, &one.name)?, one.json),
+            Command::Test(one) => {
+                let network = network(&loaded.config)?;
+                show_test(&test_connection(&*store, &actor, &one.name, &network).await?, one.json)
+            }
+        }
+    })
+}
+
+fn show_list(connections: &[ConnectionSummary], json: bool) -> Result<(), Failure> {
+    if json {
+        return say_json(&connections);
+    }
+    if connections.is_empty() {
+        return say("no connections yet: describe one in a setup file and run 'postern apply FILE'");
+    }
+    let rows: Vec<Vec<String>> = connections
+        .iter()
+        .map(|it| {
+            vec![
+                it.name.clone(),
+                it.service.name().to_owned(),
+                it.tenant.clone().unwrap_or_default(),
+                it.used_by.join(", "),
+            ]
+        })
+        .collect();
+    say(table(&["NAME", "SERVICE", "TENANT", "USED BY"], &rows))
+}
+
+fn show(it: &ConnectionSummary, json: bool) -> Result<(), Failure> {
+    if json {
+        return say_json(it);
+    }
+    let none = || "none".to_owned();
+    let credential = match (it.credential, it.client_secret_expires) {
+        (Some(kind), Some(date)) => format!("{kind}, expires {date}"),
+        (Some(kind), None) => kind.to_owned(),
+        (None, _) => "none: no token can be asked for".to_owned(),
+    };
+    let rows = [
+        ("name", it.name.clone()),
+        ("id", it.id.clone()),
+        ("service", it.service.name().to_owned()),
+        ("tenant", it.tenant.clone().unwrap_or_else(none)),
+        ("credential", credential),
+        ("large messages", if it.large_messages { "yes" } else { "no" }.to_owned()),
+        ("in flight", it.in_flight.to_string()),
+        ("used by", if it.used_by.is_empty() { none() } else { it.used_by.join(", ") }),
+    ];
+    rows.iter().try_for_each(|(name, value)| say(format!("{name:<15} {value}")))
+}
+
+fn show_test(test: &ConnectionTest, json: bool) -> Result<(), Failure> {
+    let failed = Failure { what: String::new(), fix: String::new(), status: STATUS_FAILED };
+    if json {
+        say_json(test)?;
+        return if test.ok { Ok(()) } else { Err(failed) };
+    }
+    if let Some(token) = &test.token {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "not said".to_owned());
+        say(format!("'{}' got an access token", test.connection))?;
+        say(format!("  for        {}", text(&token.audience)))?;
+        say(format!("  tenant     {}", text(&token.tenant_id)))?;
+        say(format!("  client     {}", text(&token.client_id)))?;
+        say(format!(
+            "  roles      {}",
+            if token.roles.is_empty() { "none".to_owned() } else { token.roles.join(", ") }
+        ))?;
+        say(format!("  expires    {}", token.expires.map_or("not said".to_owned(), |at| at.to_string())))?;
+    }
+    match &test.explanation {
+        Some(explanation) if !test.ok => {
+            let code = explanation.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
+            let what = format!("'{}': {} {}{code}", test.connection, explanation.what, explanation.why);
+            Err(Failure::new(what.trim(), format!("{} ({})", explanation.fix, explanation.who)))
+        }
+        Some(advice) => say(format!("note: {} {}\n      {}", advice.what, advice.why, advice.fix)),
+        None if test.ok => Ok(()),
+        None => Err(failed),
+    }
+}

@@ -1,0 +1,123 @@
+//! `postern demo`: everything at once, against the sandbox tenant, without an account anywhere.
+//!
+//! Nothing here is special: the gateway is the one `serve` runs, the settings are applied as `apply` does, and the
+//! messages come in by a socket, over HTTP, and from a `sendmail` of its own process.
+
+mod clients;
+mod follow;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use admin::{Actor, Mode, SecretSource, SetupFile, apply};
+use clap::Args;
+use jiff::Timestamp;
+use sandbox::{Running, Sandbox};
+
+use crate::config::{Config, Http, Log, Smtp};
+use crate::serve::gateway::Gateway;
+use crate::serve::{logging, runtime, signals};
+use crate::terminal::{Failure, say};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// End when every message has arrived: status 0; or when one did not: status 1
+    #[arg(long)]
+    once: bool,
+}
+
+/// Far more than the messages need, far less than anybody's patience.
+const ARRIVAL_DEADLINE: Duration = Duration::from_secs(30);
+const SANDBOX_PORT: u16 = 9000;
+const HTTP_PORT: u16 = 8080;
+const SMTP_PORT: u16 = 2525;
+
+/// What the demo's clients sign in with. Known to everybody, and good for nothing but this demo on loopback.
+pub(super) const ACCOUNT: &str = "demo";
+pub(super) const PASSWORD: &str = "demo-password";
+pub(super) const TOKEN: &str = "demo-token";
+
+pub(crate) fn run(options: &Options, data_dir: Option<&Path>) -> Result<(), Failure> {
+    logging::init(&Log { level: "warn".to_owned(), ..Log::default() })?;
+    let temporary = tempfile::tempdir()?;
+    let folder = data_dir.map_or_else(|| temporary.path().to_owned(), Path::to_owned);
+    runtime()?.block_on(demo(options, folder))
+}
+
+async fn demo(options: &Options, data_dir: PathBuf) -> Result<(), Failure> {
+    let tenant = Sandbox::start(sandbox::Config::default(), address(SANDBOX_PORT, options), None)
+        .await
+        .map_err(|error| Failure::new(error, "Free the address, or look at the limits of this process."))?;
+    let config = configuration(options, data_dir);
+    let gateway = Gateway::start(&config).await?;
+    set_up(&gateway, &tenant).await?;
+    introduce(&gateway, &tenant)?;
+
+    let sent = clients::hand_in_all(&gateway, &config).await?;
+    let all_arrived = follow::until_arrived(&gateway, &tenant, &sent, ARRIVAL_DEADLINE).await?;
+
+    if !options.once {
+        say("\nEverything keeps running, for your own messages. Ctrl-C ends it.")?;
+        signals::until_stopped().await?;
+    }
+    gateway.shutdown().await;
+    tenant.shutdown().await;
+    if all_arrived {
+        Ok(())
+    } else {
+        Err(Failure::new("not every message has arrived", "The lines above say which, and why."))
+    }
+}
+
+/// The well-known port if it is free. A run that ends by itself takes any, so that several may run at once.
+fn address(port: u16, options: &Options) -> SocketAddr {
+    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let is_free = !options.once && TcpListener::bind(wanted).is_ok();
+    if is_free { wanted } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+}
+
+fn configuration(options: &Options, data_dir: PathBuf) -> Config {
+    Config {
+        data_dir,
+        hostname: Some("postern.contoso.test".to_owned()),
+        http: Http { listen: address(HTTP_PORT, options), ..Http::default() },
+        smtp: vec![Smtp { listen: address(SMTP_PORT, options), ..Smtp::default() }],
+        ..Config::default()
+    }
+}
+
+async fn set_up(gateway: &Gateway, tenant: &Running) -> Result<(), Failure> {
+    let sandbox = &tenant.base_url;
+    let setup = format!(
+        "[[tenant]]\nname = \"Contoso (sandbox)\"\ncloud = {{ login = \"{sandbox}\", graph = \"{sandbox}\" }}\n\
+         tenant_id = \"11111111-2222-3333-4444-555555555555\"\n\
+         client_id = \"66666666-7777-8888-9999-000000000000\"\nclient_secret = \"sandbox-secret\"\n\
+         [[connection]]\nname = \"Contoso Graph\"\nservice = \"Microsoft Entra ID Graph API\"\n\
+         tenant = \"Contoso (sandbox)\"\n\
+         [emails]\nmailbox = \"noreply@contoso.test\"\nservice_connection = \"Contoso Graph\"\n\
+         [[account]]\nname = \"{ACCOUNT}\"\npassword = \"{PASSWORD}\"\ntoken = \"{TOKEN}\"\n\
+         allowed_senders = [\"*@contoso.test\"]\n"
+    );
+    let file =
+        SetupFile::parse("the demo's setup", &setup).map_err(|refused| Failure::new(refused.what, refused.fix))?;
+    let secrets = SecretSource::new(Path::new(""));
+    apply(&*gateway.store, &Actor::command_line(), &file, &secrets, Mode::Change, Timestamp::now()).await?;
+    Ok(())
+}
+
+fn introduce(gateway: &Gateway, tenant: &Running) -> Result<(), Failure> {
+    say(format!(
+        "Postern {}: mail in over SMTP, HTTP and sendmail, out through Microsoft Graph\n",
+        env!("CARGO_PKG_VERSION")
+    ))?;
+    say(format!(
+        "  sandbox tenant   {}   stands in for Microsoft 365; its mailboxes are there to look into",
+        tenant.base_url
+    ))?;
+    say(format!("  gateway          http://{}   health, metrics, API", gateway.http))?;
+    for smtp in &gateway.smtp {
+        say(format!("  SMTP             {smtp}   user {ACCOUNT}, password {PASSWORD}"))?;
+    }
+    say("")
+}

@@ -1,0 +1,27 @@
+//! `postern export`
+
+use std::path::PathBuf;
+
+use admin::{Actor, export};
+use clap::Args;
+
+use crate::config::Loaded;
+use crate::opening::open_store;
+use crate::terminal::{Failure, say};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn run(options: &Options, loaded: &Loaded) -> Result<(), Failure> {
+    let text = super::block_on(async { Ok(export(&*open_store(&loaded.config).await?, &Actor::command_line())?) })?;
+    match &options.out {
+        None => say(text.trim_end()),
+        Some(file) => std::fs::write(file, text).map_err(|error| {
+            Failure::new(format!("{} cannot be written: {error}", file.display()), "Name another file with --out.")
+        }),
+    }
+}

@@ -1,0 +1,216 @@
+//! A running gateway: store, relay, ways in, pages; started in an order that loses nothing, stopped in the reverse.
+//!
+//! ```text
+//!   start:  lock ─► store ─► sockets bound ─► relay ─► sockets served
+//!   stop:   sockets closed, transactions finished ─► relay's attempts finished ─► store closed
+//! ```
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use relay::{Connections, Relay, RelayConfig, Retention};
+use store::sqlite::{ServerLock, SqliteStore};
+use store::{NodeId, Store};
+use submission::http::HttpLimits;
+use submission::smtp::{Listener, ListenerConfig, SmtpServer};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::http::HttpServer;
+use super::pages::{self, Watched};
+use crate::config::{self, Config};
+use crate::intake::{intake, smtp_limits};
+use crate::opening::{network, open_sqlite};
+use crate::terminal::Failure;
+use crate::tls::Certificate;
+
+/// One server works on a data folder, so all its lanes are its own; the name stays the same over restarts.
+const NODE: &str = "server";
+/// A spool file that nothing names and nobody touched for a day was left by a crash.
+const ORPHAN_AGE: Duration = Duration::from_hours(24);
+
+pub(crate) struct Gateway {
+    pub(crate) http: SocketAddr,
+    /// In the order of the configuration.
+    pub(crate) smtp: Vec<SocketAddr>,
+    pub(crate) store: Arc<dyn Store>,
+    relay: relay::Running,
+    servers: JoinSet<()>,
+    upkeep: JoinHandle<()>,
+    stop: CancellationToken,
+    grace: Duration,
+    certificates: Vec<Certificate>,
+    /// Let go last.
+    _lock: ServerLock,
+}
+
+impl Gateway {
+    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+        let lock = ServerLock::acquire(&config.data_dir)
+            .map_err(|error| Failure::new(error, "One server works on a data folder; --data-dir names another."))?;
+        let sqlite = open_sqlite(config)?;
+        sqlite
+            .listen_for_other_processes()
+            .await
+            .map_err(|error| Failure::new(error, "Look at notify.sock in the data folder."))?;
+        let sqlite = Arc::new(sqlite);
+        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&sqlite);
+        super::metrics::recorder();
+
+        let mut certificates = Vec::new();
+        let smtp = bind_smtp(config, Arc::clone(&store), &mut certificates).await?;
+        let http = bind_http(config, Arc::clone(&store), &mut certificates).await?;
+        let smtp_addresses = smtp.iter().map(Listener::local_addr).collect();
+        let http_address = http.listener.local_addr()?;
+        tracing::info!(event = "http_listening", listen = %http_address, tls = http.tls.is_some());
+
+        let relay = start_relay(config, Arc::clone(&store)).await?;
+        let stop = CancellationToken::new();
+        let mut servers = JoinSet::new();
+        smtp.into_iter().for_each(|listener| drop(servers.spawn(listener.serve(stop.clone()))));
+        servers.spawn(http.serve(stop.clone()));
+        Ok(Self {
+            http: http_address,
+            smtp: smtp_addresses,
+            store,
+            relay,
+            servers,
+            upkeep: tokio::spawn(upkeep(sqlite)),
+            stop,
+            grace: config.limits.shutdown_grace.as_duration(),
+            certificates,
+            _lock: lock,
+        })
+    }
+
+    /// New connections get the certificates that are in the files now.
+    pub(crate) fn reload_certificates(&self) {
+        for certificate in &self.certificates {
+            match certificate.reload() {
+                Ok(()) => tracing::info!(event = "certificate_reloaded"),
+                Err(failure) => tracing::error!(event = "certificate_not_reloaded", reason = failure.what),
+            }
+        }
+    }
+
+    /// Takes nothing new, finishes what is under way, within the grace period.
+    pub(crate) async fn shutdown(mut self) {
+        self.stop.cancel();
+        let finished = tokio::time::timeout(self.grace, async { while self.servers.join_next().await.is_some() {} });
+        if finished.await.is_err() {
+            tracing::warn!(event = "sessions_cut_off", grace_seconds = self.grace.as_secs());
+            self.servers.shutdown().await;
+        }
+        self.upkeep.abort();
+        self.relay.shutdown().await;
+    }
+}
+
+/// What is done besides: figures, and what a crash left behind.
+async fn upkeep(store: Arc<SqliteStore>) {
+    if let Some(since) = SystemTime::now().checked_sub(ORPHAN_AGE) {
+        match store.remove_orphans(since).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(event = "spool_orphans_removed", removed),
+            Err(error) => tracing::error!(event = "spool_orphans_not_removed", %error),
+        }
+    }
+    drop(store);
+    super::metrics::keep_up().await;
+}
+
+async fn start_relay(config: &Config, store: Arc<dyn Store>) -> Result<relay::Running, Failure> {
+    let mut relay = RelayConfig::new(NodeId(NODE.to_owned()));
+    relay.network = network(config)?;
+    relay.limits.shutdown = config.limits.shutdown_grace.as_duration();
+    relay.retention = Retention {
+        sent: Some(config.retention.sent.as_duration()),
+        failed: Some(config.retention.failed.as_duration()),
+    };
+    let upstreams = Arc::new(Connections::new(store.settings(), store.key_ring(), relay.network.clone()));
+    Relay::start(store, upstreams, relay)
+        .await
+        .map_err(|error| Failure::new(format!("the relay cannot start: {error}"), "Run 'postern doctor'."))
+}
+
+async fn bind_smtp(
+    config: &Config,
+    store: Arc<dyn Store>,
+    certificates: &mut Vec<Certificate>,
+) -> Result<Vec<Listener>, Failure> {
+    let server = SmtpServer::new(intake(config, store), smtp_limits(config));
+    let mut listeners = Vec::new();
+    for listener in &config.smtp {
+        let listener = listener_config(config, listener, certificates)?;
+        let bound = server.bind(listener).await;
+        listeners.push(bound.map_err(|error| Failure::new(error, "Correct that [[smtp]] section of postern.toml."))?);
+    }
+    Ok(listeners)
+}
+
+fn listener_config(
+    config: &Config,
+    listener: &config::Smtp,
+    certificates: &mut Vec<Certificate>,
+) -> Result<ListenerConfig, Failure> {
+    use submission::smtp::{AuthMode, TlsMode};
+    let tls = match (listener.tls, &listener.tls_cert, &listener.tls_key) {
+        (config::TlsMode::None, ..) => TlsMode::None,
+        (mode, Some(chain), Some(key)) => {
+            let certificate = Certificate::load(chain, key)?;
+            let server = certificate.server_config()?;
+            certificates.push(certificate);
+            if mode == config::TlsMode::StartTls { TlsMode::StartTls(server) } else { TlsMode::Implicit(server) }
+        }
+        _ => {
+            return Err(Failure::new(
+                format!("smtp listener {}: no certificate", listener.listen),
+                "Give tls_cert and tls_key.",
+            ));
+        }
+    };
+    Ok(ListenerConfig {
+        listen: listener.listen,
+        tls,
+        auth: match listener.auth {
+            config::AuthMode::Required => AuthMode::Required,
+            config::AuthMode::Optional => AuthMode::Optional,
+            config::AuthMode::Off => AuthMode::Off,
+        },
+        allow: listener.allow.clone(),
+        line_endings: match listener.line_endings {
+            config::LineEndings::Reject => wire::LineEndings::Reject,
+            config::LineEndings::Normalize => wire::LineEndings::Normalize,
+        },
+        hostname: config.hostname(),
+    })
+}
+
+async fn bind_http(
+    config: &Config,
+    store: Arc<dyn Store>,
+    certificates: &mut Vec<Certificate>,
+) -> Result<HttpServer, Failure> {
+    let listen = config.http.listen;
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::new(format!("cannot listen for HTTP on {listen}: {error}"), "Set http.listen in postern.toml.")
+    })?;
+    let tls = match (&config.http.tls_cert, &config.http.tls_key) {
+        (Some(chain), Some(key)) => {
+            let certificate = Certificate::load(chain, key)?;
+            let server = certificate.server_config()?;
+            certificates.push(certificate);
+            Some(server)
+        }
+        _ => None,
+    };
+    let api = submission::http::router(intake(config, Arc::clone(&store)), HttpLimits::default());
+    let watched = Watched {
+        store: Arc::clone(&store),
+        data_dir: config.data_dir.clone(),
+        min_free_bytes: config.limits.min_free_bytes,
+    };
+    Ok(HttpServer { listener, tls, router: pages::router(watched).merge(api) })
+}
