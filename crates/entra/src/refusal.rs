@@ -62,6 +62,9 @@ mod tests {
         let in_text = Refusal { error_description: description, ..Refusal::default() };
         assert_eq!(in_text.aadsts(), Some(7_000_215));
         assert_eq!(in_text.sentence(), "AADSTS7000215: Invalid client secret provided.");
+        let on_one_line = "AADSTS1: Words. Trace ID: x Correlation ID: y".to_owned();
+        let on_one_line = Refusal { error_description: on_one_line, ..Refusal::default() };
+        assert_eq!(on_one_line.sentence(), "AADSTS1: Words.");
         assert_eq!(Refusal::default().aadsts(), None);
     }
 }

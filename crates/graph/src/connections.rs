@@ -54,3 +54,25 @@ impl Connections {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_does_not_throw_away_a_pool_for_every_request() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let connections = Connections::new(Client::new()).renewed_by(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Some(Client::new())
+        });
+        for (seconds, expected) in [(0, 1), (1, 1), (8, 1), (2, 2)] {
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            connections.renew();
+            assert_eq!(made.load(Ordering::SeqCst), expected, "after {seconds} s more");
+        }
+    }
+}

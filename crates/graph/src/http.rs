@@ -7,7 +7,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect, retry};
 use url::Url;
 
@@ -93,14 +92,8 @@ impl Network {
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             return Err(NetworkError::Proxy);
         }
-        // Taken out of the URL and given apart, so that a password with '@' or ':' in it arrives as it was meant.
-        let mut bare = url.clone();
-        bare.set_username("").and_then(|()| bare.set_password(None)).map_err(|()| NetworkError::Proxy)?;
-        let mut proxy = Proxy::https(bare).map_err(|_| NetworkError::Proxy)?;
-        if !url.username().is_empty() || url.password().is_some() {
-            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-            proxy = proxy.basic_auth(&decoded(url.username()), &decoded(url.password().unwrap_or_default()));
-        }
+        // Name and password stay in the URL, percent-encoded: there they are decoded once, whatever they contain.
+        let proxy = Proxy::https(url.clone()).map_err(|_| NetworkError::Proxy)?;
         Ok(proxy.no_proxy(NoProxy::from_string(&self.no_proxy.join(","))))
     }
 }

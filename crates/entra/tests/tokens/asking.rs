@@ -116,9 +116,15 @@ async fn a_failing_refresh_keeps_the_old_token_until_it_dies() {
     far.next().await;
     later(Duration::from_secs(3001)).await;
     assert_eq!(source.token().await.unwrap().expose(), "T0");
+    // Joins the refresh that this has started, and sees it fail.
+    source.fresh_token().await.unwrap_err();
     far.next().await;
     // Still good, and the back-off keeps further callers from asking again at once.
-    assert_eq!(source.token().await.unwrap().expose(), "T0");
+    for _ in 0..1000 {
+        assert_eq!(source.token().await.unwrap().expose(), "T0");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(far.waiting(), 0, "asked again within the back-off");
     // 3541 s: in the last minute of its life it is no longer handed out.
     later(Duration::from_mins(9)).await;
     let error = source.token().await.unwrap_err();
@@ -190,7 +196,7 @@ async fn of_many_callers_whose_token_was_refused_one_causes_a_request() {
 async fn an_administrators_test_asks_whatever_is_remembered() {
     let count = AtomicUsize::new(0);
     let far = FarSide::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
-        0 => refuse("401 Unauthorized", "", "invalid_client", 7_000_215),
+        0 | 3 => refuse("401 Unauthorized", "", "invalid_client", 7_000_215),
         n => issue(&format!("T{n}")),
     })
     .await;
@@ -199,5 +205,9 @@ async fn an_administrators_test_asks_whatever_is_remembered() {
     assert_eq!(source.fresh_token().await.unwrap().expose(), "T1");
     // A success ends the back-off for everybody.
     assert_eq!(source.token().await.unwrap().expose(), "T1");
-    assert_eq!(source.fresh_token().await.unwrap().expose(), "T2");
+    let token = source.fresh_token().await.unwrap();
+    assert_eq!(token.expose(), "T2");
+    // The next failure is the first in a row again.
+    source.invalidate(&token);
+    assert_eq!(source.token().await.unwrap_err().retry_after(), Some(Duration::from_secs(15)));
 }

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -50,6 +51,8 @@ pub(crate) enum Reply {
     ResetAfter(usize),
     /// Answer at once, whatever is still coming.
     Early(Vec<u8>),
+    /// Read the body, answer with a body that never ends; counts its bytes.
+    Endless(&'static str, Arc<AtomicUsize>),
     /// Read the body, then say nothing for ever.
     Silence,
 }
@@ -128,6 +131,16 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, se
                 let _ = stream.write_all(&bytes).await;
                 // Closing with bytes unread would send RST and could take the answer with it.
                 let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                return;
+            }
+            Reply::Endless(status, written) => {
+                let head = format!("HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n");
+                let chunk = [b"4000\r\n".as_slice(), &[b' '; 0x4000], b"\r\n"].concat();
+                let mut result = stream.write_all(head.as_bytes()).await;
+                while result.is_ok() {
+                    result = stream.write_all(&chunk).await;
+                    written.fetch_add(chunk.len(), Ordering::SeqCst);
+                }
                 return;
             }
             Reply::Silence => std::future::pending().await,

@@ -1,5 +1,6 @@
 //! What each answer of Graph is made of.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -213,8 +214,8 @@ async fn error_after(reply: fn() -> Reply) -> GraphError {
 
 #[tokio::test]
 async fn every_row_of_the_failure_table_has_its_class_and_its_words() {
-    let next = std::sync::Arc::new(AtomicUsize::new(0));
-    let current = std::sync::Arc::clone(&next);
+    let next = Arc::new(AtomicUsize::new(0));
+    let current = Arc::clone(&next);
     let tenant = Tenant::start(move |_| {
         let Row(status, code, message, ..) = TABLE[current.load(Ordering::SeqCst)];
         refuse(status, "", code, message)
@@ -282,6 +283,16 @@ async fn answers_that_are_not_graphs_are_judged_by_their_status() {
 }
 
 #[tokio::test]
+async fn an_error_page_without_end_is_read_in_part() {
+    let written = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&written);
+    let tenant = Tenant::start(move |_| Reply::Endless("500 Internal Server Error", Arc::clone(&counter))).await;
+    assert_eq!(tenant.send().await.unwrap_err().class(), PASSES);
+    // What fits the buffers of both sockets, and not what ten seconds would bring.
+    assert!(written.load(Ordering::SeqCst) < 32 * 1024 * 1024, "{written:?}");
+}
+
+#[tokio::test]
 async fn a_success_other_than_202_is_none() {
     let graph_says_200 = || answer("200 OK", "request-id: graph-3\r\n", "");
     // Small, and from Graph: documented nowhere.
@@ -296,8 +307,7 @@ async fn a_success_other_than_202_is_none() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let mut tenant =
-        Tenant::answering(vec![|| answer("307 Temporary Redirect", "Location: /elsewhere\r\n", ""), accept]).await;
+    let mut tenant = Tenant::answering(vec![|| answer("303 See Other", "Location: /elsewhere\r\n", ""), accept]).await;
     assert_eq!(tenant.send().await.unwrap_err().class(), FailureClass::Configuration);
     tenant.next().await;
     assert_eq!(tenant.far.waiting(), 0);
