@@ -53,6 +53,26 @@ pub fn align_recipients<'h>(header: &'h [u8], recipients: &[&Address]) -> Cow<'h
     alignment.edits.apply_if_any(&bcc, header)
 }
 
+/// The header block without any field that would disclose a hidden recipient: for transports that have an envelope, and so
+/// need no recipient fields made. Nothing else is changed.
+pub fn remove_bcc(header: &[u8]) -> Cow<'_, [u8]> {
+    let mut edits = HeaderEdits::default();
+    for line in header::lines(header) {
+        match line {
+            Line::Other(other) => {
+                edits.remove_disguised(&other, &HIDDEN);
+            }
+            Line::Field(field) => {
+                edits.passed_field();
+                if HIDDEN.iter().any(|name| field.is(name) || field.hides(name)) {
+                    edits.remove(field.span.clone());
+                }
+            }
+        }
+    }
+    edits.apply_if_any(&[], header)
+}
+
 struct Alignment<'r> {
     /// Each recipient with its place in `reached`.
     index: HashMap<&'r Address, usize>,

@@ -125,6 +125,19 @@ fn a_hundred_kilobytes_of_addresses_are_cut_to_the_one_recipient() {
     assert_eq!(aligned(&header, "n3999@x.test"), "To: \"Nobody, 3999\" <n3999@x.test>\r\n\r\n");
 }
 
+#[test]
+fn without_bcc_the_rest_is_as_it_was() {
+    for (header, expected) in [
+        ("To: a@x.test; junk\r\nBcc: b@x.test,\r\n c@x.test\r\nS: 1\r\n", "To: a@x.test; junk\r\nS: 1\r\n"),
+        ("bCC : b@x.test\r\nResent-Bcc: c@x.test\r\nResent-To: d@x.test\r\n", "Resent-To: d@x.test\r\n"),
+        ("To: a@x.test\r\n\0Bcc: b@x.test\r\n , c@x.test\r\n", "To: a@x.test\r\n"),
+    ] {
+        let header = format!("{header}\r\n");
+        assert_eq!(remove_bcc(header.as_bytes()), format!("{expected}\r\n").as_bytes(), "{header:?}");
+    }
+    assert!(matches!(remove_bcc(b"To: a@x.test\r\n\r\nBcc: body\r\n"), Cow::Borrowed(_)));
+}
+
 /// What an independent reader finds in To, Cc and Bcc, all instances of each.
 fn mailed(message: &[u8]) -> BTreeSet<String> {
     let Some(message) = MessageParser::default().parse(message) else { return BTreeSet::new() };

@@ -326,3 +326,49 @@ async fn a_peer_that_is_not_known_is_in_no_network() {
     let response = service.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_large_json_message_arrives_whole() {
+    let service = Service::new().await;
+    let mut message = message();
+    // 300 KiB of zero bytes: base64 is a run of "A".
+    message["attachments"] = serde_json::json!([{"filename": "zero.bin", "content": "A".repeat(400 * 1024)}]);
+    let answer = service.post_json(&message).await;
+    let detail = service.world.intake.store().message(answer.id().parse().unwrap()).await.unwrap();
+    let body = service.world.body(&detail).await;
+    let parsed = mail_parser::MessageParser::default().parse(&body).unwrap();
+    assert_eq!(parsed.attachment(0).unwrap().contents(), vec![0; 300 * 1024]);
+}
+
+#[tokio::test]
+async fn a_header_without_end_is_refused_before_it_fills_the_memory() {
+    let service = Service::new().await;
+    let answer = service.post("/api/v1/messages", "message/rfc822", None, "x: y\r\n".repeat(60_000)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid_message"));
+    let path = "/api/v1/messages?from=erp@contoso.test&to=b@x.test";
+    let answer = service.post(path, "message/rfc822", None, "x: y\r\n".repeat(60_000)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "header_too_large"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn json_messages_share_one_budget_of_memory() {
+    let http = HttpLimits { max_json_bytes: 4096, json_budget_bytes: 4096, ..HttpLimits::default() };
+    let service = Service::with(Limits::default(), http, |_| {}).await;
+    // Never silent for long, and never done: it holds the budget until its time is over.
+    let drip = futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        Some((Ok::<_, std::io::Error>(" "), ()))
+    });
+    let started = tokio::time::Instant::now();
+    let slow = service.post("/api/v1/messages", "application/json", None, Body::from_stream(drip));
+    let quick = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let body = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(message().to_string())]));
+        let answer = service.post("/api/v1/messages", "application/json", None, body).await;
+        (answer, started.elapsed())
+    };
+    let (slow, (quick, waited)) = futures_util::future::join(slow, quick).await;
+    assert_eq!(slow.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(quick.status, StatusCode::ACCEPTED, "{}", quick.body);
+    assert!(waited >= Duration::from_mins(2), "waited {waited:?}");
+}

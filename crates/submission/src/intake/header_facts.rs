@@ -147,6 +147,15 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_subject_breaks_the_record(pieces in proptest::collection::vec(prop::sample::select(vec![
+            &b"=?"[..], b"utf-8", b"iso-2022-jp", b"?Q?", b"?B?", b"?=", b"=", b"?", b"=C3", b"=0D=0A", b"4pi6", b"\xff", b" ", b"\r\n ",
+            b"\t", b"gb18030", b"*en", b"utf-16", b"utf-7", b"+AGE-", b"a", b"\0"]), 0..16)) {
+            let header = [&b"Subject:"[..], &pieces.concat(), b"\r\n"].concat();
+            let subject = HeaderFacts::of(&header).subject.unwrap_or_default();
+            prop_assert!(!subject.chars().any(char::is_control), "{subject:?}");
+        }
+
+        #[test]
         fn the_header_is_the_same_whatever_the_pieces(message in "(a|:|\r\n){0,20}", size in 1_usize..5) {
             let mut keeper = HeaderKeeper::new(1000);
             for piece in message.as_bytes().chunks(size) {

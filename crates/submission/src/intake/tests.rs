@@ -208,6 +208,16 @@ mod signing_in {
     }
 
     #[tokio::test]
+    async fn a_flood_of_sign_ins_is_bounded() {
+        let world = with_account(|_, _| {}).await;
+        let flood = futures_util::future::join_all((0..100).map(|_| sign_in(&world, "erp", "wrong", "10.1.2.3"))).await;
+        let busy = flood.iter().filter(|result| **result == Err(AuthError::Busy)).count();
+        let refused = flood.iter().filter(|result| **result == Err(AuthError::InvalidCredentials)).count();
+        assert_eq!((busy, refused), (36, 64));
+        assert!(sign_in(&world, "erp", "right", "10.1.2.3").await.is_ok(), "and passes");
+    }
+
+    #[tokio::test]
     async fn a_token_is_known_by_its_keyed_digest() {
         let world = with_account(|world, account| {
             let digest = world.intake.store().key_ring().token_digest(&"t0ken".into()).unwrap();
@@ -222,4 +232,29 @@ mod signing_in {
         assert_eq!(by("", "10.1.2.3"), Err(AuthError::InvalidCredentials));
         assert_eq!(by("token", "10.1.2.3"), Err(AuthError::InvalidCredentials));
     }
+}
+
+#[test]
+fn trouble_in_the_store_is_transient_to_the_client() {
+    for (error, status, code) in [
+        (store::StoreError::DiskFull { place: "spool".into() }, "4.3.1", 452),
+        (store::StoreError::Unavailable { detail: "secret detail".into() }, "4.3.0", 451),
+        (store::StoreError::Unreadable { detail: "secret detail".into() }, "4.3.0", 451), // ours, so never permanent
+        (store::StoreError::IdempotencyMismatch, "5.5.0", 554),
+    ] {
+        let refusal = refusal::from_store(&error);
+        assert_eq!((refusal.status.to_string().as_str(), refusal.reply_code()), (status, code), "{error}");
+        assert!(!refusal.peer_text.contains("secret detail"), "the peer does not see our insides");
+    }
+}
+
+#[tokio::test]
+async fn a_message_for_later_lives_from_then() {
+    let world = World::new(Limits::default());
+    let mut incoming = world.intake.begin(origin(Submitter::Local), envelope("a@x.test", &["b@x.test"])).await.unwrap();
+    let send_at = world.clock.now() + SignedDuration::from_hours(100);
+    incoming.set_options(SubmissionOptions { send_at: Some(send_at), ..SubmissionOptions::default() });
+    let detail = world.intake.store().message(incoming.commit().await.unwrap()).await.unwrap();
+    assert_eq!(detail.message.due_at, Some(send_at));
+    assert_eq!(detail.message.expires_at, send_at + SignedDuration::from_hours(48));
 }
