@@ -157,7 +157,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         if let Some(flow) = self.out_of_patience() {
             return Ok(flow);
         }
-        match read {
+        let flow = match read {
             Ok(()) => match parse_command(line) {
                 Ok(command) => self.obey(command).await,
                 Err(error) => Ok(self.answer(&error.reply())),
@@ -165,7 +165,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             Err(LineFault::TooLong) => Ok(self.answer(&replies::line_too_long())),
             Err(LineFault::BareCr) => Ok(self.answer(&replies::bare_cr_in_command())),
             Err(LineFault::BareLf) => Ok(self.answer(&replies::bare_lf_in_command())),
-        }
+        };
+        // It may have been a password.
+        line.fill(0);
+        flow
     }
 
     /// Reads the next line into `line`; replies that wait are written before the client is waited for.
