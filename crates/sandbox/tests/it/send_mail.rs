@@ -291,6 +291,7 @@ async fn mail_to_an_alias_arrives_in_its_mailbox() {
     assert_eq!(send(&running, &token, "/v1.0/users/ben@contoso.test/sendMail", mime).await.status, 202);
     assert_eq!(running.folder("anna@contoso.test", Folder::Inbox).len(), 1);
     let message = running.folder("anna@contoso.test", Folder::Inbox).remove(0);
+    assert_eq!(message.inboxes, ["anna@contoso.test"], "two addresses of one mailbox bring it one message");
     let delivered = String::from_utf8(running.delivered_copy(&message)).unwrap();
     assert!(delivered.contains("\r\nFrom: ben@contoso.test\r\n"), "the mailbox is the author if none is named");
 }
