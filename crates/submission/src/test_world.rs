@@ -42,7 +42,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
         let clock = Arc::new(TestClock(AtomicI64::new(1_700_000_000)));
-        let intake = Intake::new(store, Arc::clone(&clock) as Arc<dyn Clock>, "gate.contoso.test", limits);
+        let intake = Intake::new(store, clock.clone(), "gate.contoso.test", limits);
         Self { intake, clock, _folder: folder }
     }
 

@@ -92,7 +92,7 @@ impl Answer {
         let names = ["content-type", "location", "retry-after", "www-authenticate", "idempotent-replayed", "allow"];
         for name in names {
             if let Some(value) = self.headers.get(name) {
-                out += &format!("{name}: {}\n", value.to_str().unwrap());
+                out.extend([name, ": ", value.to_str().unwrap(), "\n"]);
             }
         }
         let json: serde_json::Value = serde_json::from_str(&self.body).unwrap();
