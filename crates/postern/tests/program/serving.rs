@@ -1,0 +1,147 @@
+//! `postern serve`: whole ways of messages, health, and the end.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sandbox::{Config, Running, Sandbox};
+
+use crate::support::{Place, Server, http, sandbox_setup};
+
+/// Everything is on this machine; a slow one gets time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn sandbox() -> Running {
+    Sandbox::start(Config::default(), ([127, 0, 0, 1], 0).into(), None).await.unwrap()
+}
+
+async fn delivered(tenant: &Running, count: u64) {
+    tokio::time::timeout(PATIENCE, tenant.wait_for_deliveries(count)).await.expect("delivered in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_of_every_way_in_leaves_through_graph_with_settings_applied_while_it_serves() {
+    let tenant = sandbox().await;
+    let place = Place::new();
+    let server = Server::start(&place, "");
+    let mail = b"From: m@x.test\nSubject: from sendmail\n\nhi\n";
+    place.run_with(&["sendmail", "-f", "m@x.test", "anna@contoso.test"], mail).ok();
+    // Nothing has a way yet; another process gives it one.
+    place.apply(&sandbox_setup(&tenant.base_url)).ok();
+    delivered(&tenant, 1).await;
+
+    let answer = http(
+        server.http,
+        "POST /api/v1/messages HTTP/1.1\r\nAuthorization: Bearer erp-token\r\nContent-Type: application/json",
+        r#"{"from":"m@x.test","to":"ben@contoso.test","subject":"from http","text":"hi"}"#,
+    );
+    assert_eq!(answer.0, 202, "{answer:?}");
+    let dialog = "EHLO me\r\nAUTH PLAIN AGVycABlcnAtcGFzc3dvcmQ=\r\nMAIL FROM:<m@x.test>\r\nRCPT TO:<anna@contoso.test>\r\n\
+                  DATA\r\nSubject: from smtp\r\n\r\nhi\r\n.\r\nQUIT\r\n";
+    let mut stream = TcpStream::connect(server.smtp[0]).unwrap();
+    stream.write_all(dialog.as_bytes()).unwrap();
+    let mut transcript = String::new();
+    stream.read_to_string(&mut transcript).unwrap();
+    assert!(transcript.contains("250 2.0.0 Queued as"), "{transcript}");
+    delivered(&tenant, 3).await;
+
+    let mut subjects: Vec<String> = tenant.deliveries().iter().filter_map(|it| it.subject.clone()).collect();
+    subjects.sort();
+    assert_eq!(subjects, ["from http", "from sendmail", "from smtp"]);
+    assert!(tenant.deliveries().iter().all(|it| it.mailbox == "noreply@contoso.test"));
+    let doctor = place.run(&["doctor", "--send-to", "anna@contoso.test", "--json"]).ok();
+    assert_eq!(doctor.json()["ok"], true, "{doctor:?}");
+    let test = place.run(&["connection", "test", "Contoso Graph"]).ok().stdout;
+    assert!(test.contains("Mail.Send"), "{test}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_mended_by_another_process_takes_effect_at_once() {
+    let tenant = sandbox().await;
+    let place = Place::new();
+    place.apply(&sandbox_setup(&tenant.base_url).replace("sandbox-secret", "wrong")).ok();
+    let _server = Server::start(&place, "");
+    place.run(&["send", "--from", "m@x.test", "--to", "anna@contoso.test", "--subject", "s", "--text", "x"]).ok();
+    let test = place.run(&["connection", "test", "Contoso Graph"]);
+    assert!(test.status == 1 && test.stderr.contains("AADSTS7000215"), "{test:?}");
+    let doctor = place.run(&["doctor"]);
+    assert!(doctor.status == 1 && doctor.stdout.contains("FAIL  token"), "{doctor:?}");
+    place.apply(&sandbox_setup(&tenant.base_url)).ok();
+    delivered(&tenant, 1).await;
+}
+
+#[test]
+fn health_readiness_and_figures_are_answered() {
+    let place = Place::new();
+    place.run(&["send", "--from", "m@x.test", "--to", "a@x.test", "--subject", "s", "--text", "x"]).ok();
+    let server = Server::start(&place, "");
+    assert_eq!(http(server.http, "GET /healthz HTTP/1.1", "").0, 200);
+    let (status, ready) = http(server.http, "GET /readyz HTTP/1.1", "");
+    assert!(status == 200 && ready.contains("\"ready\":true"), "{ready}");
+    let (_, metrics) = http(server.http, "GET /metrics HTTP/1.1", "");
+    for line in ["postern_queue_messages{state=\"queued\"} 1", "postern_queue_oldest_seconds "] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    let (status, front) = http(server.http, "GET / HTTP/1.1", "");
+    assert!(status == 200 && front.contains("Postern"), "{front}");
+    assert_eq!(http(server.http, "GET /nowhere HTTP/1.1", "").0, 404);
+}
+
+#[test]
+fn a_disk_without_room_is_not_ready() {
+    let place = Place::new();
+    let server = Server::start(&place, "[limits]\nmin_free_bytes = 9000000000000000000\n");
+    let (status, ready) = http(server.http, "GET /readyz HTTP/1.1", "");
+    assert!(status == 503 && ready.contains("min_free_bytes"), "{status} {ready}");
+    assert_eq!(http(server.http, "GET /healthz HTTP/1.1", "").0, 200, "alive all the same");
+}
+
+#[test]
+fn a_data_folder_has_one_server() {
+    let place = Place::new();
+    let _server = Server::start(&place, "");
+    let second = place.run(&["serve", "--config", "serve.toml"]);
+    assert_eq!(second.status, 1, "{second:?}");
+    assert!(second.stderr.contains("another Postern server"), "{second:?}");
+}
+
+#[test]
+fn sigterm_ends_it_in_order_and_a_client_hears_421() {
+    let place = Place::new();
+    let mut server = Server::start(&place, "");
+    let mut idle = TcpStream::connect(server.smtp[0]).unwrap();
+    let mut banner = [0; 4];
+    idle.read_exact(&mut banner).unwrap();
+    server.signal(Signal::TERM);
+    let mut farewell = String::new();
+    idle.read_to_string(&mut farewell).unwrap();
+    assert!(farewell.contains("421 4.3.2"), "{farewell}");
+    server.wait_for("server_stopped");
+    assert_eq!(server.wait(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_is_spoken_with_the_certificate_that_is_in_the_file_now() {
+    let place = Place::new();
+    let renew = |place: &Place| {
+        let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        place.write("chain.pem", &pair.cert.pem());
+        place.write("key.pem", &pair.signing_key.serialize_pem());
+        pair.cert.pem()
+    };
+    let first = renew(&place);
+    let files = "tls_cert = 'chain.pem'\ntls_key = 'key.pem'\n";
+    let mut server = Server::start(&place, &format!("[http]\nlisten = '127.0.0.1:0'\n{files}"));
+    let url = format!("https://localhost:{}/healthz", server.http.port());
+    let trusting =
+        |pem: &str| relay::Network { ca_bundle_pem: Some(pem.as_bytes().to_vec()), ..relay::Network::default() };
+    let get =
+        async |pem: &str| trusting(pem).client().unwrap().get(&url).send().await.map(|answer| answer.status().as_u16());
+    assert_eq!(get(&first).await.unwrap(), 200);
+    let second = renew(&place);
+    server.signal(Signal::HUP);
+    server.wait_for("certificate_reloaded");
+    assert_eq!(get(&second).await.unwrap(), 200);
+    assert!(get(&first).await.is_err(), "the old certificate is not shown any more");
+}
