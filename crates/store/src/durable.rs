@@ -24,18 +24,6 @@ pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
     folder.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Creates those folders in `parent` that are not there, and then makes all their names durable at once.
-pub(crate) fn create_folders(parent: &Path, names: impl Iterator<Item = String>) -> Result<(), StoreError> {
-    for name in names {
-        let folder = parent.join(name);
-        match fs::DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io_error(&folder, &error)),
-            _ => {}
-        }
-    }
-    sync_folder(parent)
-}
-
 /// A new file that nobody else may read. Fails when the name is taken.
 pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)

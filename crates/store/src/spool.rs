@@ -12,10 +12,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::StoreError;
-use crate::durable::{create_file, create_folder, create_folders, io_error, sync_file};
+use crate::durable::{create_file, create_folder, io_error, sync_file};
 
-/// Folders at the top of the spool, so that no folder grows to a million files.
-const FOLDERS: usize = 256;
 const CHECK_CHUNK_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
@@ -33,13 +31,12 @@ pub(crate) struct SpoolName {
 }
 
 impl Spool {
-    /// Makes the folders, so that later files need only their own folder synced.
     pub(crate) fn open(folder: PathBuf) -> Result<Arc<Self>, StoreError> {
         create_folder(&folder)?;
-        create_folders(&folder, (0..FOLDERS).map(|number| format!("{number:02x}")))?;
         Ok(Arc::new(Self { folder }))
     }
 
+    /// In one of 256 folders, so that none grows to a million files.
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name.get(..2).unwrap_or("00")).join(name)
     }
@@ -51,7 +48,14 @@ impl Spool {
             .map_err(|error| StoreError::Unavailable { detail: format!("no random numbers: {error}") })?;
         let name = format!("{:032x}", u128::from_be_bytes(random));
         let path = self.path(&name);
-        let file = create_file(&path).map_err(|error| io_error(&path, &error))?;
+        let created = match create_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                path.parent().map_or(Ok(()), create_folder)?;
+                create_file(&path)
+            }
+            other => other,
+        };
+        let file = created.map_err(|error| io_error(&path, &error))?;
         let digest = crc32fast::Hasher::new();
         let guard = SpoolGuard { path, armed: true };
         Ok(SpoolFile { file, guard, name, length: 0, digest })
@@ -89,11 +93,8 @@ impl Spool {
         mut is_named: impl FnMut(&str) -> Result<bool, StoreError>,
     ) -> Result<u64, StoreError> {
         let mut removed = 0;
-        for number in 0..FOLDERS {
-            let folder = self.folder.join(format!("{number:02x}"));
-            let entries = fs::read_dir(&folder).map_err(|error| io_error(&folder, &error))?;
-            for entry in entries {
-                let entry = entry.map_err(|error| io_error(&folder, &error))?;
+        for folder in entries(&self.folder)? {
+            for entry in entries(&folder.path())? {
                 let touched = entry.metadata().and_then(|metadata| metadata.modified());
                 let name = entry.file_name();
                 let (Ok(touched), Some(name)) = (touched, name.to_str()) else { continue };
@@ -106,6 +107,11 @@ impl Spool {
         }
         Ok(removed)
     }
+}
+
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect);
+    entries.map_err(|error| io_error(folder, &error))
 }
 
 fn measure(file: &mut File) -> io::Result<(u64, u32)> {

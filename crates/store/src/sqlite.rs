@@ -27,10 +27,13 @@ mod unit;
 mod volatile;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -56,6 +59,9 @@ use writer::{Ending, Writer};
 
 /// News that a receiver may fall behind before it must look at everything.
 const CHANGES_KEPT: usize = 4096;
+
+/// A spool file without a row is somebody's who is still writing, until it is this old.
+const ORPHAN_AGE: Duration = Duration::from_hours(24);
 
 /// The store of one data folder. Dropping it waits until everything handed in is done.
 pub struct SqliteStore {
@@ -118,15 +124,20 @@ impl SqliteStore {
         })
     }
 
-    /// From now on, what other processes write on this folder is news here. For the holder of the [`ServerLock`], on a
-    /// tokio runtime.
+    /// From now on, what other processes write on this folder is news here; and bodies that nobody came back for are
+    /// swept once. For the holder of the [`ServerLock`], on a tokio runtime.
     pub async fn listen_for_other_processes(&self) -> Result<(), StoreError> {
         let socket = neighbours::bind(&self.paths.socket)?;
         self.is_server.store(true, Ordering::Relaxed);
         let refresh = self.refresher();
         // What was written between opening the store and binding the socket rang nobody.
         refresh.run().await?;
+        let (readers, spool) = (self.readers.clone(), Arc::clone(&self.spool));
         let task = tokio::spawn(async move {
+            let day_ago = SystemTime::now().checked_sub(ORPHAN_AGE).unwrap_or(SystemTime::UNIX_EPOCH);
+            if let Err(error) = remove_orphans(&readers, spool, day_ago).await {
+                tracing::warn!(event = "spool_not_swept", %error);
+            }
             while neighbours::next_ring(&socket).await.is_ok() {
                 if let Err(error) = refresh.run().await {
                     tracing::error!(event = "settings_not_read", %error);
@@ -153,11 +164,7 @@ impl SqliteStore {
     /// Removes spool files that nothing names and that were not touched since then; returns how many. Files that are
     /// still coming in, also those of another process, are younger.
     pub async fn remove_orphans(&self, untouched_since: SystemTime) -> Result<u64, StoreError> {
-        let spool = Arc::clone(&self.spool);
-        let named = move |connection: &rusqlite::Connection| {
-            spool.remove_orphans(untouched_since, |name| search::names_file(connection, name))
-        };
-        self.readers.read(named).await
+        remove_orphans(&self.readers, Arc::clone(&self.spool), untouched_since).await
     }
 
     /// Adds a data key; secrets are sealed with it from now on, and older ones still open.
@@ -191,6 +198,13 @@ impl SqliteStore {
         })
         .await
     }
+}
+
+async fn remove_orphans(readers: &Readers, spool: Arc<Spool>, untouched_since: SystemTime) -> Result<u64, StoreError> {
+    let sweep = move |connection: &rusqlite::Connection| {
+        spool.remove_orphans(untouched_since, |name| search::names_file(connection, name))
+    };
+    readers.read(sweep).await
 }
 
 /// Reads again what another process may have changed.

@@ -187,12 +187,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_without_an_administrator_has_its_own_borders() {
+        let states = |may: &dyn Fn(M) -> bool| M::ALL.into_iter().filter(|state| may(*state)).collect::<Vec<_>>();
+        assert_eq!(states(&|state| state.check_may_fail().is_ok()), [M::Queued, M::Uncertain, M::Held]);
+        let unreadable = states(&|state| state.check_may_be_quarantined().is_ok());
+        assert_eq!(unreadable, [M::Queued, M::Sending, M::Uncertain, M::Held]);
+        assert_eq!(states(&|state| state.check_may_be_deleted().is_err()), [M::Sending]);
+        assert_eq!(states(&|state| !state.may_be_rerouted()), [M::Sending, M::Sent, M::Quarantined]);
+        assert_eq!(states(&|state| state.check_may_be_purged().is_ok()), [M::Sent, M::Failed, M::Cancelled]);
+    }
+
+    #[test]
     fn every_operation_moves_or_says_why_not() {
         for state in M::ALL {
             for operation in [O::Retry, O::Cancel, O::Hold, O::Release] {
                 let expected = match (operation, state) {
-                    (O::Retry, M::Queued | M::Failed | M::Uncertain | M::Held | M::Cancelled) => Some(M::Queued),
-                    (O::Release, M::Held) => Some(M::Queued),
+                    (O::Retry, M::Queued | M::Failed | M::Uncertain | M::Held | M::Cancelled)
+                    | (O::Release, M::Held) => Some(M::Queued),
                     (O::Hold, M::Queued | M::Uncertain) => Some(M::Held),
                     (O::Cancel, M::Queued | M::Held | M::Uncertain | M::Failed) => Some(M::Cancelled),
                     _ => None, // notably: nothing touches a message while it is being sent, or one that was sent

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mail::MessageId;
 use rusqlite::params;
 
-use super::code::{PRIORITIES, priority_code, signed, state_code, time_code, time_of, to_json, unsigned};
+use super::code::{PRIORITIES, length, priority_code, signed, state_code, time_code, time_of, to_json, unsigned};
 use super::row::{COLUMNS, Progress, SOURCE, Stored, load, progress_column, read};
 use super::unit::{Unit, attempt_id};
 use crate::{
@@ -69,25 +69,36 @@ fn doubt_what_was_being_sent(unit: &mut Unit<'_>, lane: LaneId, now: Timestamp) 
     let sql = format!(
         "SELECT {COLUMNS} FROM {SOURCE} WHERE m.state = 1 AND m.state IN (1, 3, 4, 5, 6, 7) AND m.lane = ?1 ORDER BY m.id"
     );
-    for Stored { seq, record, mut progress } in select(unit, &sql, params![lane.0])? {
-        for index in attempted(unit, seq, record.attempts)? {
-            if let Some(recipient) = progress.get_mut(index) {
-                *recipient = (RecipientState::Uncertain, None);
+    for found in select(unit, &sql, params![lane.0])? {
+        match found {
+            Found::Readable(stored) => doubt(unit, lane, *stored, now)?,
+            Found::Unreadable(seq, id, error) => {
+                set_aside(unit, (MessageState::Sending, lane), (seq, id), &error, now)?;
             }
         }
-        let doubt = Explanation {
-            what: "Postern was interrupted while it sent this message".into(),
-            why: "whether the message was delivered is not known".into(),
-            ..Explanation::default()
-        };
-        unit.execute(
-            "UPDATE message SET state = ?2, may_be_duplicated = 1, progress = ?3, last_error = ?4 WHERE seq = ?1",
-            params![seq, state_code(MessageState::Uncertain), progress_column(&progress)?, to_json(&doubt)?],
-        )?;
-        unit.event(seq, now, "attempt_lost", "system", None)?;
-        unit.moved(Some((MessageState::Sending, Some(lane))), Some((MessageState::Uncertain, Some(lane))));
-        unit.announce(record.id, Some(lane));
     }
+    Ok(())
+}
+
+fn doubt(unit: &mut Unit<'_>, lane: LaneId, stored: Stored, now: Timestamp) -> Result<(), StoreError> {
+    let Stored { seq, record, mut progress } = stored;
+    for index in attempted(unit, seq, record.attempts)? {
+        if let Some(recipient) = progress.get_mut(index) {
+            *recipient = (RecipientState::Uncertain, None);
+        }
+    }
+    let doubt = Explanation {
+        what: "Postern was interrupted while it sent this message".into(),
+        why: "whether the message was delivered is not known".into(),
+        ..Explanation::default()
+    };
+    unit.execute(
+        "UPDATE message SET state = ?2, may_be_duplicated = 1, progress = ?3, last_error = ?4 WHERE seq = ?1",
+        params![seq, state_code(MessageState::Uncertain), progress_column(&progress)?, to_json(&doubt)?],
+    )?;
+    unit.event(seq, now, "attempt_lost", "system", None)?;
+    unit.moved(Some((MessageState::Sending, Some(lane))), Some((MessageState::Uncertain, Some(lane))));
+    unit.announce(record.id, Some(lane));
     Ok(())
 }
 
@@ -97,20 +108,6 @@ pub(super) fn attempted(unit: &Unit<'_>, seq: i64, number: u32) -> Result<Vec<us
         row.get::<_, String>(0)
     })?;
     json.as_deref().map_or_else(|| Ok(Vec::new()), super::code::from_json)
-}
-
-/// Rows that cannot be read are left out.
-fn select(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, StoreError> {
-    let mut statement = unit.connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        match read(row) {
-            Ok(stored) => found.push(stored),
-            Err(error) => tracing::error!(event = "message_unreadable", %error),
-        }
-    }
-    Ok(found)
 }
 
 pub(super) fn claim(
@@ -131,11 +128,13 @@ pub(super) fn claim(
     }
     for due in due_messages(unit, lease.lane, max_messages, now)? {
         match due {
-            Due::Readable(stored) => claims.push(start_attempt(unit, lease, *stored, max_recipients, now)?),
-            Due::Unreadable(seq, id, error) => set_aside(unit, lease.lane, (seq, id), &error, now)?,
+            Found::Readable(stored) => claims.push(start_attempt(unit, lease, *stored, max_recipients, now)?),
+            Found::Unreadable(seq, id, error) => {
+                set_aside(unit, (MessageState::Queued, lease.lane), (seq, id), &error, now)?;
+            }
         }
     }
-    let recipients: u64 = claims.iter().map(|claim| super::code::length(&claim.recipients)).sum();
+    let recipients: u64 = claims.iter().map(|claim| length(&claim.recipients)).sum();
     if recipients > 0 {
         unit.execute(
             "INSERT INTO lane_hour (lane, hour, recipients) VALUES (?1, ?2, ?3) \
@@ -146,31 +145,37 @@ pub(super) fn claim(
     Ok(claims)
 }
 
-enum Due {
+enum Found {
     Readable(Box<Stored>),
     Unreadable(i64, MessageId, StoreError),
 }
 
+fn select(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Found>, StoreError> {
+    let mut statement = unit.connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(match read(row) {
+            Ok(stored) => Found::Readable(Box::new(stored)),
+            Err(error) => Found::Unreadable(row.get(0)?, MessageId::from_bytes(row.get(1)?), error),
+        });
+    }
+    Ok(found)
+}
+
 /// Best priority first, then oldest due, then oldest.
-fn due_messages(unit: &Unit<'_>, lane: LaneId, limit: u32, now: Timestamp) -> Result<Vec<Due>, StoreError> {
+fn due_messages(unit: &Unit<'_>, lane: LaneId, limit: u32, now: Timestamp) -> Result<Vec<Found>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM {SOURCE} WHERE m.state = 0 AND m.lane = ?1 AND m.priority = ?2 AND m.due_at <= ?3 \
          ORDER BY m.due_at, m.seq LIMIT ?4"
     );
-    let mut statement = unit.connection.prepare_cached(&sql)?;
     let mut found = Vec::new();
     for priority in PRIORITIES {
-        let left = i64::from(limit).saturating_sub(signed(super::code::length(&found)));
+        let left = i64::from(limit).saturating_sub(signed(length(&found)));
         if left <= 0 {
             break;
         }
-        let mut rows = statement.query([lane.0, priority_code(priority), time_code(now), left])?;
-        while let Some(row) = rows.next()? {
-            found.push(match read(row) {
-                Ok(stored) => Due::Readable(Box::new(stored)),
-                Err(error) => Due::Unreadable(row.get(0)?, MessageId::from_bytes(row.get(1)?), error),
-            });
-        }
+        found.extend(select(unit, &sql, [lane.0, priority_code(priority), time_code(now), left])?);
     }
     Ok(found)
 }
@@ -207,7 +212,7 @@ fn start_attempt(
 /// One message that cannot be read must not stop the lane, and must not be lost either.
 fn set_aside(
     unit: &mut Unit<'_>,
-    lane: LaneId,
+    (state, lane): (MessageState, LaneId),
     (seq, id): (i64, MessageId),
     error: &StoreError,
     now: Timestamp,
@@ -215,7 +220,7 @@ fn set_aside(
     tracing::error!(event = "message_quarantined", message = %id, %error);
     unit.set_state(seq, MessageState::Quarantined)?;
     unit.event(seq, now, "quarantined", "system", Some(&error.to_string()))?;
-    unit.moved(Some((MessageState::Queued, Some(lane))), Some((MessageState::Quarantined, Some(lane))));
+    unit.moved(Some((state, Some(lane))), Some((MessageState::Quarantined, Some(lane))));
     unit.announce(id, Some(lane));
     Ok(())
 }

@@ -1,0 +1,133 @@
+//! What may happen to a store, as values that shrink.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use store::{MessageState, Operation, Priority};
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Enqueue {
+        number: i64,
+        mailbox: Option<usize>,
+        priority: Priority,
+        recipients: usize,
+        send_in: Option<i64>,
+        key: Option<(u8, u8)>,
+        is_large: bool,
+    },
+    Wait {
+        seconds: i64,
+    },
+    Lease {
+        mailbox: usize,
+        node: usize,
+        is_renewal: bool,
+        seconds: i64,
+    },
+    /// With one of the leases ever given out, so also with lost ones.
+    Claim {
+        lease: prop::sample::Index,
+        messages: u32,
+        recipients: u32,
+    },
+    /// One of the claims ever made, so also a second time.
+    Finish {
+        claim: prop::sample::Index,
+        outcomes: Vec<u8>,
+        is_explained: bool,
+        due_in: i64,
+        retry_uncertain: bool,
+    },
+    Pause {
+        mailbox: usize,
+        seconds: Option<i64>,
+    },
+    Operate {
+        number: i64,
+        operation: Operation,
+    },
+    Fail {
+        number: i64,
+    },
+    Quarantine {
+        number: i64,
+    },
+    Delete {
+        number: i64,
+    },
+    Purge {
+        state: MessageState,
+        age: i64,
+        limit: u32,
+    },
+    Reroute {
+        routes: Vec<(i64, Option<usize>)>,
+    },
+    ChangeSettings {
+        is_late: bool,
+        change: u8,
+    },
+    /// The process ends and begins again.
+    Restart,
+}
+
+/// Few messages, mailboxes and nodes, so that steps meet.
+pub(super) const MESSAGES: i64 = 6;
+pub(super) const MAILBOXES: usize = 3;
+pub(super) const NODES: usize = 2;
+
+pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..40)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let number = || 0..MESSAGES;
+    let mailbox = || 0..MAILBOXES;
+    prop_oneof![
+        8 => enqueue(),
+        2 => (1_i64..5_000).prop_map(|seconds| Step::Wait { seconds }),
+        5 => (mailbox(), 0..NODES, any::<bool>(), 0_i64..3_000)
+            .prop_map(|(mailbox, node, is_renewal, seconds)| Step::Lease { mailbox, node, is_renewal, seconds }),
+        8 => (any::<prop::sample::Index>(), 0_u32..4, 0_u32..4)
+            .prop_map(|(lease, messages, recipients)| Step::Claim { lease, messages, recipients }),
+        8 => (any::<prop::sample::Index>(), vec(0_u8..5, 3), any::<bool>(), 0_i64..1_000, any::<bool>()).prop_map(
+            |(claim, outcomes, is_explained, due_in, retry_uncertain)| {
+                Step::Finish { claim, outcomes, is_explained, due_in, retry_uncertain }
+            }
+        ),
+        1 => (mailbox(), option::of(0_i64..2_000)).prop_map(|(mailbox, seconds)| Step::Pause { mailbox, seconds }),
+        4 => (number(), operation()).prop_map(|(number, operation)| Step::Operate { number, operation }),
+        1 => number().prop_map(|number| Step::Fail { number }),
+        1 => number().prop_map(|number| Step::Quarantine { number }),
+        1 => number().prop_map(|number| Step::Delete { number }),
+        1 => (prop::sample::select(MessageState::ALL.to_vec()), 0_i64..5_000, 0_u32..4)
+            .prop_map(|(state, age, limit)| Step::Purge { state, age, limit }),
+        2 => vec((number(), option::of(mailbox())), 0..3).prop_map(|routes| Step::Reroute { routes }),
+        1 => (prop::bool::weighted(0.2), 0_u8..6)
+            .prop_map(|(is_late, change)| Step::ChangeSettings { is_late, change }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn enqueue() -> impl Strategy<Value = Step> {
+    let priority = prop::sample::select(vec![Priority::High, Priority::Normal, Priority::Bulk]);
+    let key = option::weighted(0.2, (0_u8..2, 0_u8..2));
+    let send_in = option::weighted(0.2, 0_i64..2_000);
+    let mailbox = option::weighted(0.8, 0..MAILBOXES);
+    (0..MESSAGES, mailbox, priority, 1_usize..4, send_in, key, prop::bool::weighted(0.1)).prop_map(
+        |(number, mailbox, priority, recipients, send_in, key, is_large)| Step::Enqueue {
+            number,
+            mailbox,
+            priority,
+            recipients,
+            send_in,
+            key,
+            is_large,
+        },
+    )
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    prop::sample::select(vec![Operation::Retry, Operation::Cancel, Operation::Hold, Operation::Release])
+}
