@@ -1,5 +1,6 @@
 """Whatever a sender or mailbox is called, the request to Graph goes to `/v1.0/users/{one segment}/sendMail` and nowhere else."""
 
+import re
 from urllib.parse import quote, unquote
 
 import pytest
@@ -17,6 +18,7 @@ HOSTILE = {
     "a fragment": "a#b@d.test",
     "a plus": "a+b@d.test",
     "a dollar sign, which Graph reads as an operator": "$a@d.test",
+    "a dollar sign and an apostrophe": "$o'brien@d.test",
     "an apostrophe, which ends an OData string": "o'brien@d.test",
     "unicode": "grüße@d.test",
     "braces and a backquote": "{a}`b|c^d@d.test",
@@ -38,10 +40,19 @@ def by_sender(tmp_path_factory):
 
 
 def one_segment(target):
-    """The user key of a sendMail target that has exactly the one form allowed."""
-    prefix, key, suffix = "/v1.0/users/", *target.removeprefix("/v1.0/users/").partition("/")[::2]
-    assert target == f"{prefix}{key}/{suffix}" and suffix == "sendMail", target
-    return key
+    """The user key of a sendMail target, which has one of the two forms allowed."""
+    parts = target.split("/")
+    assert parts[:2] == ["", "v1.0"] and parts[-1] == "sendMail", target
+    if len(parts) == 5:
+        assert parts[2] == "users", target
+        return parts[3]
+    # Microsoft's form for a name that begins with a dollar sign.
+    quoted = re.fullmatch(r"users\('((?:\$|%24).*)'\)", parts[2])
+    assert len(parts) == 4 and quoted, target
+    # OData doubles an apostrophe within quotes.
+    key = re.sub("%27", "'", quoted[1])
+    assert "'" not in key.replace("''", ""), target
+    return key.replace("''", "'")
 
 
 @pytest.mark.parametrize("sender", HOSTILE.values(), ids=HOSTILE.keys())

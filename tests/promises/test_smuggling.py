@@ -10,15 +10,16 @@ import pytest
 from stage.dialog import Dialog, queued_id
 
 LINE_ENDS = {"LF": b"\n", "CR": b"\r", "CRLF": b"\r\n", "nothing": b"", "CRCRLF": b"\r\r\n", "CRNUL": b"\r\0"}
-REAL = (b"\r\n", b"\r\n")
+REAL = b"\r\n"
 FALSE_ENDS = {
     f"{first} . {last}": before + b"." + after
     for (first, before), (last, after) in itertools.product(LINE_ENDS.items(), repeat=2)
-    if (before, after) != REAL
+    # CR CRLF . CRLF holds a real end; see below.
+    if not (before.endswith(REAL) and after == REAL)
     # A dot between a real line end and anything but one is stuffing, and content without a line end is nothing special.
     and not (before == b"" and after in (b"", b"\r\n"))
 }
-SMUGGLED = b"MAIL FROM:<ceo@contoso.test>\r\nRCPT TO:<victim@example.test>\r\nDATA\r\nFrom: ceo@contoso.test\r\n\r\nSmuggled\r\n"
+SMUGGLED = b"MAIL FROM:<ceo@contoso.test>\r\nRCPT TO:<victim.%s>\r\nDATA\r\nFrom: ceo@contoso.test\r\n\r\nSmuggled\r\n"
 HEAD = b"From: noreply@contoso.test\r\nSubject: smuggling\r\n\r\nBefore"
 
 
@@ -49,20 +50,31 @@ def is_bare(sequence):
 @pytest.mark.parametrize("pieces", [1, 7])
 @pytest.mark.parametrize("false_end", FALSE_ENDS.values(), ids=FALSE_ENDS.keys())
 def test_a_false_end_is_refused_or_content(false_end, pieces, gateway, sandbox, recipient):
-    reply = hand_in(gateway.doors["plain"], recipient, HEAD + false_end + SMUGGLED, pieces)
+    reply = hand_in(gateway.doors["plain"], recipient, HEAD + false_end + SMUGGLED % recipient.encode(), pieces)
     if is_bare(false_end):
         assert reply[0] in (550, 554, 500, 501) and reply[1].startswith("5."), reply
         return
     queued_id(reply)
     raw = sandbox.raw(sandbox.wait_for_delivery_to(recipient))
     assert b"Smuggled\r\n" in raw
-    assert not sandbox.deliveries_to("victim@example.test")
+    assert not sandbox.deliveries_to("victim." + recipient)
 
 
 @pytest.mark.parametrize("false_end", FALSE_ENDS.values(), ids=FALSE_ENDS.keys())
 def test_a_false_end_through_the_door_for_old_devices_is_content(false_end, gateway, sandbox, recipient):
-    queued_id(hand_in(gateway.doors["normalize"], recipient, HEAD + false_end + SMUGGLED))
+    queued_id(hand_in(gateway.doors["normalize"], recipient, HEAD + false_end + SMUGGLED % recipient.encode()))
     raw = sandbox.raw(sandbox.wait_for_delivery_to(recipient))
     assert b"Smuggled\r\n" in raw
     assert not is_bare(raw), "a bare CR or LF was passed on"
-    assert not sandbox.deliveries_to("victim@example.test")
+    assert not sandbox.deliveries_to("victim." + recipient)
+
+
+def test_a_message_with_a_bare_line_end_before_its_real_end_is_refused(gateway, sandbox, recipient):
+    """`CR CRLF . CRLF` does end the message by the letter of RFC 5321; what stood before is refused because of the CR."""
+    with Dialog(gateway.doors["plain"]) as dialog:
+        dialog.hello()
+        dialog.envelope("noreply@contoso.test", recipient)
+        assert dialog.command("DATA")[0] == 354
+        dialog.send(HEAD + b"\r\r\n.\r\n")
+        code, text = dialog.reply()
+        assert code in (550, 554, 500, 501) and text.startswith("5."), text

@@ -17,6 +17,12 @@ from stage.tenant import CLIENT_ID, CLIENT_SECRET, MAILBOX, TENANT_ID
 SCOPE = "https://graph.microsoft.com/.default"
 
 
+@pytest.fixture(autouse=True)
+def trusting(authority, monkeypatch):
+    """`requests`, under msal, prefers what the environment names to what its caller names."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.ca))
+
+
 def msal_app(sandbox, authority, credential):
     return msal.ConfidentialClientApplication(
         CLIENT_ID,
