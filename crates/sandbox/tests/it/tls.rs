@@ -107,3 +107,33 @@ async fn after_shutdown_the_port_is_free() {
     running.shutdown().await;
     assert!(TcpStream::connect(addr).await.is_err());
 }
+
+#[tokio::test]
+async fn shutdown_closes_idle_connections_and_lets_a_request_finish() {
+    use tokio::io::AsyncReadExt as _;
+    let running = start().await;
+    let mut idle = TcpStream::connect(running.addr).await.unwrap();
+    idle.write_all(b"GET /style.css HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+
+    let token = token(&running).await;
+    let mut slow = Fault::new(FaultKind::Slow);
+    slow.delay_ms = 300;
+    running.add_fault(slow);
+    let mut busy = TcpStream::connect(running.addr).await.unwrap();
+    let bearer = format!("Bearer {token}");
+    let body = b"VG86IHhAZXhhbXBsZS50ZXN0DQoNCmhp";
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "text/plain"), ("Expect", "100-continue")];
+    busy.write_all(head("POST", SEND, &headers, body.len()).as_bytes()).await.unwrap();
+    let mut interim = [0; 25];
+    busy.read_exact(&mut interim).await.unwrap();
+    busy.write_all(body).await.unwrap();
+
+    let answered = tokio::spawn(async move { read_reply(&mut busy).await.unwrap().status });
+    running.shutdown().await;
+    assert_eq!(answered.await.unwrap(), 202);
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+}

@@ -147,6 +147,10 @@ async fn the_sandboxs_own_address_is_a_graph_resource() {
     let token = token_with(&running, &form).await;
     assert_eq!(claims(&token)["aud"], format!("http://127.0.0.1:{}", running.addr.port()));
     assert_eq!(send(&running, &token, SEND, MAIL).await.status, 202);
+
+    let elsewhere = format!("http://graph.example.test:{}/.default", running.addr.port());
+    form[3].1 = &elsewhere;
+    assert_eq!(ask_token(&running, TENANT, &form).await.code(), "500011", "the port alone is not enough");
 }
 
 #[tokio::test]
