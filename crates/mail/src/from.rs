@@ -99,7 +99,6 @@ pub fn rewrite_from<'h>(header: &'h [u8], mailbox: &Address) -> Cow<'h, [u8]> {
                 edits.remove_disguised(&other, &["from", "sender"]);
             }
             Line::Field(field) => {
-                edits.passed_field();
                 if field.hides("from") || field.hides("sender") {
                     edits.remove(field.span.clone());
                 } else if field.is("from") && !is_ours {
@@ -191,6 +190,7 @@ mod tests {
             ("FROM:\r\n Anna\r\n <a@x.test>\r\n", "a@x.test", true), // folded, any letter case
             ("From: a@x.test\r\nFrom: b@x.test\r\n", "a@x.test b@x.test", true), // readers take one or the other
             ("From: a@x.test, b@x.test\r\n", "a@x.test b@x.test", true),
+            ("From: a@x.test\r\nFrom: A@x.test\r\n", "a@x.test", true), // each once
             ("From: ceo@x.test <app@x.test>\r\n", "ceo@x.test app@x.test", false), // either could be shown
             ("From: <@ceo@x.test:app@x.test>\r\n", "ceo@x.test app@x.test", false),
             ("From : ceo@x.test\r\n", "ceo@x.test", true), // a blank before the colon
@@ -234,6 +234,17 @@ mod tests {
             ("From: root (Cron Daemon)\r\n", "From: noreply@contoso.test\r\nX-Original-From: root (Cron Daemon)\r\n"),
             ("Subject: s\r\n", "From: noreply@contoso.test\r\nSubject: s\r\n"), // none: one is added
             (" stray\r\nSubject: s\r\n", "From: noreply@contoso.test\r\nSubject: s\r\n"), // must not continue ours
+            // The mailbox already, but not for every reader.
+            ("From : noreply@contoso.test\r\n", "From: noreply@contoso.test\r\nReply-To: noreply@contoso.test\r\n"),
+            (
+                "From: noreply@contoso.test (e@x.test)\r\n",
+                "From: noreply@contoso.test\r\nReply-To: noreply@contoso.test\r\n",
+            ),
+            (
+                "From: noreply@contoso.test, (e@x.test)\r\n",
+                "From: noreply@contoso.test\r\nReply-To: noreply@contoso.test\r\n",
+            ),
+            ("X: 1\rFrom: e@x.test\r\nA: 1\r\n", "From: noreply@contoso.test\r\nA: 1\r\n"),
             ("From: noreply@contoso.test\r\nSender: x@x.test\r\n", "From: noreply@contoso.test\r\n"),
             (
                 "Sender: noreply@contoso.test\r\nFrom: noreply@contoso.test\r\n",

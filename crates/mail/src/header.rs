@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn fields_keep_their_folds_and_strange_lines_are_reported() {
         let header = b"From anna@x Mon Jan  1 00:00:00 2024\r\nSubject: a\r\n b\r\n\tc\r\nno colon here\r\n stray\r\n\
-            To : x\r\nCc: y\r\n \r\nX-8: \xfc\r\n\xfc: y\r\nlast: 1";
+            To : x\r\nCc: y\r\n \r\nX-8: \xfc\r\n\xfc: y\r\nCR: 1\r\n 2\r3\r\nlast: 1";
         assert_eq!(
             described(header),
             [
@@ -256,6 +256,7 @@ mod tests {
                 "Cc?=y",   // a blank continuation line
                 "X-8=\u{fffd}",
                 "!\u{fffd}: y", // a name that is not ASCII
+                "CR?=1 23",     // a bare CR, on a continuation line
                 "last=1",
             ]
         );

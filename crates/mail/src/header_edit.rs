@@ -14,7 +14,8 @@ const LINE_OCTETS: usize = 78;
 pub(crate) struct HeaderEdits {
     /// In order of their spans, which do not overlap.
     edits: Vec<(Range<usize>, Vec<u8>)>,
-    /// The line before was removed as disguised.
+    /// The line before was removed as disguised. A field takes its own continuations, so no line behind one is ever taken
+    /// for the continuation of an earlier line.
     is_removing: bool,
 }
 
@@ -25,11 +26,6 @@ impl HeaderEdits {
 
     pub(crate) fn replace(&mut self, span: Range<usize>, bytes: Vec<u8>) {
         self.edits.push((span, bytes));
-    }
-
-    /// To be told of every field, so that [`Self::remove_disguised`] knows whose continuations follow.
-    pub(crate) fn passed_field(&mut self) {
-        self.is_removing = false;
     }
 
     /// Removes a line that some reader would take for one of the fields `names` (lower case), with its continuations,

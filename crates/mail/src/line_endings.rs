@@ -109,7 +109,8 @@ mod tests {
             (b"a\nb\n", b"a\r\nb\r\n"),     // Unix
             (b"a\rb\r", b"a\r\nb\r\n"),     // old Mac, and a CR at the very end
             (b"a\r\r\nb", b"a\r\n\r\nb"),   // a bare CR before a CRLF
-            (b"a\n\rb", b"a\r\n\r\nb"),     // the wrong way round
+            (b"a\r", b"a\r\n"),
+            (b"a\n\rb", b"a\r\n\r\nb"), // the wrong way round
             (b"a\n\n.\n", b"a\r\n\r\n.\r\n"),
             (b"no end", b"no end"),
         ] {

@@ -63,7 +63,6 @@ pub fn remove_bcc(header: &[u8]) -> Cow<'_, [u8]> {
                 edits.remove_disguised(&other, &HIDDEN);
             }
             Line::Field(field) => {
-                edits.passed_field();
                 if HIDDEN.iter().any(|name| field.is(name) || field.hides(name)) {
                     edits.remove(field.span.clone());
                 }
@@ -117,7 +116,6 @@ impl<'r> Alignment<'r> {
     }
 
     fn field(&mut self, field: &Field<'_>) {
-        self.edits.passed_field();
         let which = ADDRESSED.iter().position(|name| field.is(name));
         let mut is_regular = field.is_regular;
         if HIDDEN.iter().any(|name| field.is(name)) {

@@ -34,6 +34,8 @@ fn lists_are_understood_with_the_bytes_of_each_mailbox() {
         ("<@r.test,@s.test:a@x.test>", &["a@x.test? = <@r.test,@s.test:a@x.test>"]), // obs-route
         ("a @ x . test", &["a@x.test? = a @ x . test"]),     // white space inside
         ("a(c)@x.test", &["a@x.test? = a(c)@x.test"]),       // a comment inside
+        ("<a@x.test (c)>", &["a@x.test? = <a@x.test (c)>"]),
+        ("F: a@x.test; (b@y.test)", &["a@x.test? = a@x.test"]),
         ("< a@x.test >", &["a@x.test? = < a@x.test >"]),
         ("\"a b\"@x.test", &["\"a b\"@x.test? = \"a b\"@x.test"]), // some readers drop the quotes here
         ("<\"a b\"@x.test>", &["\"a b\"@x.test = <\"a b\"@x.test>"]),
@@ -61,6 +63,8 @@ fn a_list_outside_the_grammar_is_not_understood() {
         "F: G: a@x.test;;",                // a group in a group
         "a@x.test\0",                      // NUL
         "\"a\0\" <a@x.test>",              // NUL in quotes
+        "\"a\\\0\" <a@x.test>",            // an escaped NUL
+        "(b@y.test) F: a@x.test;",         // an address in a comment before a group
         "a@x.test,\rb@x.test",             // a bare CR
         "a b@x.test",                      // a phrase where a local part should be
         "a@x..test",                       // an empty label

@@ -81,6 +81,7 @@ fn what_cannot_be_sent_is_refused_with_the_field_and_the_remedy() {
         ("to", json!([]), "to: the message has no recipient"),
         ("to", json!("nobody"), "to: \"nobody\" is not a mailbox"),
         ("to", json!("e@x.test <b@x.test>"), "to: \"e@x.test <b@x.test>\" is not a mailbox"), // whom is meant?
+        ("to", json!("b@x.test (e@x.test)"), "to: \"b@x.test (e@x.test)\" is not a mailbox"),
         ("to", json!("B\r\nBcc: e@x.test\r\n <b@x.test>"), "to: line breaks"),
         ("cc", json!(["\"\nBcc: e@x.test\" <b@x.test>"]), "cc: line breaks"),
         ("to", json!(5), "invalid type: integer `5`, expected a mailbox"),

@@ -38,6 +38,14 @@ fn foreign_mailboxes_go_and_the_others_keep_their_bytes() {
             "a@x.test b@x.test c@x.test",
             "To: F: a@x.test, b@x.test;, c@x.test\r\n",
         ),
+        ("To: a@x.test, (e@x.test)\r\n", "a@x.test", "To: a@x.test\r\n"), // a comment between commas
+        ("To: a@x.test; A@x.test\r\n", "a@x.test", "To: a@x.test\r\n"),   // once
+        // After a fold the line is short again.
+        (
+            "To: \"A display name that takes all the room that there is on its line\"\r\n <a@x.test>, e@x.test, b@x.test\r\n",
+            "a@x.test b@x.test",
+            "To: \"A display name that takes all the room that there is on its line\"\r\n <a@x.test>, b@x.test\r\n",
+        ),
         ("To: undisclosed-recipients:;\r\n", "", "To: undisclosed-recipients:;\r\n"),
         ("To: a@x.test; e@x.test\r\n", "a@x.test", "To: a@x.test\r\n"), // not understood: salvaged
         ("To: e@x.test <a@x.test>\r\n", "a@x.test", "To: \"e@x.test\" <a@x.test>\r\n"), // the name is quoted
