@@ -91,9 +91,20 @@ pub struct Connection {
     pub smtp: Option<SmtpServer>,
 }
 
+/// What one Graph request carries: 4 MiB of base64 are this much MIME.
+pub const GRAPH_MIME_MAX_BYTES: u64 = 3 * 1024 * 1024;
+
 impl Connection {
     /// Microsoft allows four requests at once on a mailbox; one is left for the doctor and other software.
     pub const DEFAULT_IN_FLIGHT: u32 = 3;
+
+    /// The largest message the connection can carry, in octets as it leaves; `None`: it names no limit.
+    pub fn max_message_bytes(&self) -> Option<u64> {
+        match self.service {
+            Service::GraphApi => Some(GRAPH_MIME_MAX_BYTES),
+            Service::Exchange | Service::SmtpServer => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

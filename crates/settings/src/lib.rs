@@ -15,7 +15,9 @@ mod snapshot;
 mod tenant;
 
 pub use account::{Account, AccountId};
-pub use connection::{Connection, ConnectionId, Delivery, OnUncertain, Permission, Security, Service, SmtpServer};
+pub use connection::{
+    Connection, ConnectionId, Delivery, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, Security, Service, SmtpServer,
+};
 pub use emails::{ConnectionType, Emails, FromPolicy};
 pub use route::{Mailbox, Route, RouteId, RoutedTo};
 pub use sealed::Sealed;

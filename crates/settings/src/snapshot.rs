@@ -48,6 +48,16 @@ impl Settings {
         Ok(RoutedTo { connection, mailbox })
     }
 
+    /// The largest message that some way out can carry, whoever sends it; `None`: no limit, or nothing is set up yet.
+    pub fn max_message_bytes(&self) -> Option<u64> {
+        if !self.emails.enabled {
+            return None;
+        }
+        let ways = self.emails.service_connection.iter().chain(self.routes.iter().map(|r| &r.service_connection));
+        let limits: Option<Vec<u64>> = ways.map(|id| self.connection(id)?.max_message_bytes()).collect();
+        limits?.into_iter().max()
+    }
+
     pub fn connection(&self, id: &ConnectionId) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.id == *id)
     }
@@ -62,5 +72,83 @@ impl Settings {
 
     pub fn account_named(&self, name: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Delivery, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, RouteId, SenderPattern, Service};
+
+    fn connection(id: &str, service: Service) -> Connection {
+        Connection {
+            id: ConnectionId(id.into()),
+            name: id.into(),
+            service,
+            tenant: None,
+            permission: Permission::Application,
+            large_messages: false,
+            delivery: Delivery::Standard,
+            on_uncertain: OnUncertain::Retry,
+            in_flight: Connection::DEFAULT_IN_FLIGHT,
+            smtp: None,
+        }
+    }
+
+    fn route(sender: &str, mailbox: Mailbox) -> Route {
+        let sender: SenderPattern = sender.parse().unwrap();
+        let (id, service_connection) = (RouteId(sender.to_string()), ConnectionId("hr".into()));
+        Route { id, name: sender.to_string(), sender, service_connection, mailbox, fallback: Vec::new() }
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            connections: vec![connection("main", Service::GraphApi), connection("hr", Service::SmtpServer)],
+            emails: Emails {
+                enabled: true,
+                mailbox: Some("noreply@contoso.test".parse().unwrap()),
+                service_connection: Some(ConnectionId("main".into())),
+                ..Emails::default()
+            },
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn the_first_matching_route_wins_and_the_emails_settings_come_last() {
+        let shared = Mailbox::Address("shared@contoso.test".parse().unwrap());
+        let settings =
+            Settings { routes: vec![route("boss@hr.test", shared), route("*@hr.test", Mailbox::Sender)], ..settings() };
+        for (sender, connection, mailbox) in [
+            ("boss@hr.test", "hr", "shared@contoso.test"), // the first match, though the second matches too
+            ("anna@hr.test", "hr", "anna@hr.test"),        // the sender's own mailbox
+            ("anna@x.test", "main", "noreply@contoso.test"),
+        ] {
+            let routed = settings.route(Some(&sender.parse().unwrap())).unwrap();
+            assert_eq!((routed.connection.0.as_str(), routed.mailbox.as_str()), (connection, mailbox), "{sender}");
+        }
+        // Without a usable From no pattern can match.
+        assert_eq!(settings.route(None).unwrap().mailbox.as_str(), "noreply@contoso.test");
+    }
+
+    #[test]
+    fn what_has_no_way_says_which_setting_is_missing() {
+        let emails = settings().emails;
+        for (emails, why) in [
+            (Emails { enabled: false, ..emails.clone() }, Unrouted::Disabled),
+            (Emails { service_connection: None, ..emails.clone() }, Unrouted::NoConnection),
+            (Emails { mailbox: None, ..emails }, Unrouted::NoMailbox),
+        ] {
+            assert_eq!(Settings { emails, ..settings() }.route(None), Err(why));
+        }
+    }
+
+    #[test]
+    fn the_largest_message_is_what_the_widest_way_takes() {
+        let narrow = settings();
+        assert_eq!(narrow.max_message_bytes(), Some(GRAPH_MIME_MAX_BYTES));
+        let wide = Settings { routes: vec![route("*@hr.test", Mailbox::Sender)], ..settings() };
+        assert_eq!(wide.max_message_bytes(), None, "the route's SMTP server names no limit");
+        assert_eq!(Settings::default().max_message_bytes(), None, "nothing is set up: nothing is known");
     }
 }

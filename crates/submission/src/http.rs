@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::Semaphore;
@@ -35,6 +35,7 @@ use tokio::sync::Semaphore;
 use crate::intake::Intake;
 
 pub use problem::Problem;
+use problem::ProblemCode;
 pub use view::{MessageSummary, MessageView};
 
 const KIB: u32 = 1024;
@@ -90,6 +91,7 @@ pub fn router(intake: Intake, limits: HttpLimits) -> Router {
         .route("/api/v1/messages/{id}", get(read::show_message))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(api.clone(), bound_requests))
+        .layer(from_fn(observe_problems))
         .with_state(api)
 }
 
@@ -102,4 +104,15 @@ async fn bound_requests(State(api): State<Api>, request: Request, next: Next) ->
         Ok(_permit) => next.run(request).await,
         Err(_) => Problem::busy("Too many requests at once: try again in a moment").into_response(),
     }
+}
+
+/// Counts and logs every error answer once, here, whoever gave it.
+async fn observe_problems(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    if let Some(ProblemCode(code)) = response.extensions().get::<ProblemCode>().copied() {
+        metrics::counter!("postern_http_refusals_total", "code" => code).increment(1);
+        tracing::info!(event = "http_refused", %method, status = response.status().as_u16(), code);
+    }
+    response
 }

@@ -145,6 +145,12 @@ impl Intake {
         &self.shared.limits
     }
 
+    /// The largest message taken now, in octets: the configured limit, or less where no way out carries that much.
+    pub fn max_message_bytes(&self) -> u64 {
+        let configured = self.shared.limits.max_message_bytes;
+        self.settings().max_message_bytes().map_or(configured, |carried| carried.min(configured))
+    }
+
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store
     }

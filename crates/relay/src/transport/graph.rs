@@ -156,7 +156,7 @@ fn judge(error: &GraphError, recipients: &[Address]) -> Verdict {
             return verdict.explained(explanation_of(error));
         }
         FailureClass::Transient { retry_after } => (RecipientOutcome::Deferred, rest_after(error, retry_after)),
-        FailureClass::Uncertain => (RecipientOutcome::Uncertain, LaneVerdict::Throttled(None)),
+        FailureClass::Uncertain => (RecipientOutcome::Uncertain, LaneVerdict::Throttled(error.retry_after())),
     };
     Verdict::all(count, outcome, lane).explained(explanation_of(error)).with_request_id(Some(request_id(error)))
 }

@@ -196,8 +196,10 @@ async fn shutdown_waits_for_attempts_under_way_and_claims_nothing_more() {
         states.push(bench.state(id).await);
     }
     states.sort();
-    use MessageState::{Queued, Sent};
-    assert_eq!(states, [Queued, Queued, Sent, Sent, Sent]);
+    assert_eq!(
+        states,
+        [MessageState::Queued, MessageState::Queued, MessageState::Sent, MessageState::Sent, MessageState::Sent]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,10 @@ pub struct Problem {
     retry_after_seconds: Option<u64>,
 }
 
+/// Rides on an error answer to whoever counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ProblemCode(pub(super) &'static str);
+
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
@@ -155,6 +159,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(&self)).into_response();
+        response.extensions_mut().insert(ProblemCode(self.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

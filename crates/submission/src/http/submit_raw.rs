@@ -21,7 +21,7 @@ pub(super) async fn submit(api: &Api, signed_in: &SignedIn, parts: &Parts, body:
     let query = parts.uri.query().unwrap_or_default();
     let asked = Asked::parse(query)?;
     let mut idempotency = Idempotency::from_headers(&parts.headers, "raw", query)?;
-    let limit = api.intake.limits().max_message_bytes;
+    let limit = api.intake.max_message_bytes();
     if content_length(&parts.headers).is_some_and(|length| length > limit) {
         return Err(Problem::too_large(limit));
     }

@@ -372,3 +372,22 @@ async fn json_messages_share_one_budget_of_memory() {
     assert_eq!(quick.status, StatusCode::ACCEPTED, "{}", quick.body);
     assert!(waited >= Duration::from_mins(2), "waited {waited:?}");
 }
+
+#[tokio::test]
+async fn error_answers_are_counted_by_their_code() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // One thread runs everything here, so the recorder of this thread sees it all.
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let service = Service::new().await;
+    service.get("/api/v1/messages", "wrong").await;
+    service.get("/api/v1/messages", TOKEN).await;
+    service.post_json(&message()).await;
+    let scrape = handle.render();
+    for line in
+        ["postern_http_refusals_total{code=\"invalid_token\"} 1", "postern_messages_accepted_total{via=\"http\"} 1"]
+    {
+        assert!(scrape.lines().any(|found| found == line), "{line} in\n{scrape}");
+    }
+    assert_eq!(scrape.matches("postern_http_refusals_total{").count(), 1, "what went well is not counted");
+}

@@ -124,12 +124,18 @@ impl Incoming {
         let settings = self.shared.store.settings().borrow().clone();
         let lifetime = self.shared.limits.queue_lifetime;
         let starts = self.options.send_at.map_or(now, |send_at| send_at.max(now));
+        // No route now is no reason to refuse: the message waits for the settings.
+        let routed_to = settings.route(facts.sender()).ok();
+        if let Some(limit) =
+            routed_to.as_ref().and_then(|way| settings.connection(&way.connection)?.max_message_bytes())
+        {
+            self.check_carried(limit, added_header.len())?;
+        }
         Ok(NewMessage {
             id: self.id,
             body: self.body.finish().await.map_err(|error| refusal::from_store(&error))?,
             header_from: facts.sender().cloned(),
-            // No route now is no reason to refuse: the message waits for the settings.
-            routed_to: settings.route(facts.sender()).ok(),
+            routed_to,
             internet_message_id: facts.message_id.or_else(|| HeaderFacts::of(added_header.as_bytes()).message_id),
             subject: facts.subject,
             added_header,
@@ -144,6 +150,16 @@ impl Incoming {
             metadata: self.options.metadata,
             envelope: self.envelope,
         })
+    }
+
+    /// Refuses what its way out cannot carry: with our fields, and with every recipient in a Bcc as it may have to leave.
+    fn check_carried(&self, limit: u64, added_bytes: usize) -> Result<(), Refusal> {
+        let recipients: usize = self.envelope.recipients.iter().map(|r| r.address.as_str().len() + FOLD_BYTES).sum();
+        let edited = u64::try_from(added_bytes + recipients + FROM_REWRITE_BYTES).unwrap_or(u64::MAX);
+        if self.body_bytes.saturating_add(edited) > limit {
+            return Err(refusal::too_large_for_route(limit));
+        }
+        Ok(())
     }
 
     /// What goes in front of the stored body when it leaves: trace first, then what was missing.
@@ -175,6 +191,11 @@ impl Incoming {
         received.to_field() + &missing_fields(self.header.header(), self.id, host, now)
     }
 }
+
+/// Between two addresses of a folded field: comma, line end, blank.
+const FOLD_BYTES: usize = 4;
+/// What a rewritten From and its Reply-To add at most in practice.
+const FROM_REWRITE_BYTES: usize = 1024;
 
 fn via_name(via: Via) -> &'static str {
     match via {

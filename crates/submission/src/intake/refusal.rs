@@ -36,7 +36,7 @@ pub enum RefusalKind {
 }
 
 impl RefusalKind {
-    /// `snake_case`, stable: a label of the metric `postern_messages_refused_total`.
+    /// `snake_case`, stable: the `code` of HTTP's problem documents.
     pub fn name(self) -> &'static str {
         match self {
             Self::SenderNotAllowed => "sender_not_allowed",
@@ -129,6 +129,11 @@ pub(super) fn too_many_recipients(limit: usize) -> Refusal {
 
 pub(super) fn too_large(limit: u64) -> Refusal {
     let text = format!("The message is larger than the limit of {limit} bytes: send less, or ask for a higher limit");
+    permanent(3, 4, RefusalKind::TooLarge, text)
+}
+
+pub(super) fn too_large_for_route(limit: u64) -> Refusal {
+    let text = format!("The message is larger than the {limit} bytes that Microsoft Graph takes at once: send less");
     permanent(3, 4, RefusalKind::TooLarge, text)
 }
 

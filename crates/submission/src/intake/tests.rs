@@ -1,4 +1,4 @@
-use settings::{Connection, ConnectionId, Delivery, Emails, OnUncertain, Permission, Service};
+use settings::{Connection, ConnectionId, Delivery, Emails, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, Service};
 use store::SettingsChange;
 
 use super::*;
@@ -61,6 +61,14 @@ async fn messages_take_the_route_of_their_header_from() {
     let envelope = envelope("a@contoso.test", &["b@x.test"]);
     let detail = world.submit(Submitter::Local, envelope, b"From: a@contoso.test\r\n\r\n").await.unwrap();
     assert_eq!(detail.message.routed_to.unwrap().mailbox.as_str(), "noreply@contoso.test");
+
+    // What Graph cannot carry is refused while the client still listens.
+    assert_eq!(world.intake.max_message_bytes(), GRAPH_MIME_MAX_BYTES);
+    let nearly = vec![b'x'; usize::try_from(GRAPH_MIME_MAX_BYTES).unwrap() - 100];
+    let raw = [&b"From: a@contoso.test\r\n\r\n"[..], &nearly[..]].concat();
+    let refusal =
+        world.submit(Submitter::Local, self::envelope("a@contoso.test", &["b@x.test"]), &raw).await.unwrap_err();
+    assert_eq!(refusal.status.to_string(), "5.3.4");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     /// Reads the message to its end; the reply says what became of it.
     async fn receive(&mut self, incoming: Incoming) -> Result<Reply, Gone> {
         let limits = &self.context.shared.limits;
-        let max_message_bytes = self.context.shared.intake.limits().max_message_bytes;
+        let max_message_bytes = self.context.shared.intake.max_message_bytes();
         let most = usize::try_from(max_message_bytes).unwrap_or(usize::MAX);
         let mut reader = DataReader::new(most, self.context.config.line_endings);
         let mut sink = Sink { incoming: Some(incoming), refusal: None };

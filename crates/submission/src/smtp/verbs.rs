@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     fn ehlo(&mut self, name: &str) -> Reply {
         let reply = Reply::success(50, self.context.config.hostname.clone())
             .and_line("PIPELINING")
-            .and_line(format!("SIZE {}", self.context.shared.intake.limits().max_message_bytes))
+            .and_line(format!("SIZE {}", self.context.shared.intake.max_message_bytes()))
             .and_line("8BITMIME")
             .and_line("SMTPUTF8")
             .and_line("DSN")
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         if self.client.account.is_none() && !is_trusted {
             return Some(replies::sign_in_first(self.can_upgrade()));
         }
-        let max_message_bytes = self.context.shared.intake.limits().max_message_bytes;
+        let max_message_bytes = self.context.shared.intake.max_message_bytes();
         if mail.size.is_some_and(|size| size > max_message_bytes) {
             return Some(replies::message_too_large(max_message_bytes));
         }
