@@ -5,6 +5,7 @@ mod command;
 mod config;
 mod intake;
 mod opening;
+mod owner;
 mod sendmail;
 mod serve;
 mod terminal;

@@ -8,7 +8,8 @@ use relay::Network;
 use store::sqlite::SqliteStore;
 use store::{Store, StoreError};
 
-use crate::config::Config;
+use crate::config::{Config, Loaded};
+use crate::owner::become_owner_of;
 use crate::terminal::Failure;
 
 /// Opens the store beside whatever else works on it.
@@ -19,6 +20,20 @@ pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failur
 pub(crate) fn open_sqlite(config: &Config) -> Result<SqliteStore, Failure> {
     require_sqlite(config)?;
     SqliteStore::open(&config.data_dir).map_err(|error| cannot_open(&config.data_dir, &error))
+}
+
+/// Opens the store to hand in a message. Unless somebody named the folder, it must hold a queue already: one that was
+/// made in whatever folder the caller happens to be in would be served by nobody.
+pub(crate) fn open_queue(loaded: &Loaded) -> Result<SqliteStore, Failure> {
+    let folder = &loaded.config.data_dir;
+    become_owner_of(folder)?;
+    if !loaded.names_data_dir && !folder.join("postern.db").exists() && !is_forbidden(folder) {
+        return Err(Failure::new(
+            format!("the data folder {} holds no queue", folder.display()),
+            "Name the server's folder: --data-dir, POSTERN_DATA_DIR, or an absolute data_dir in /etc/postern/postern.toml.",
+        ));
+    }
+    open_sqlite(&loaded.config)
 }
 
 fn require_sqlite(config: &Config) -> Result<(), Failure> {

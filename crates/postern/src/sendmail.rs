@@ -21,9 +21,9 @@ use std::sync::Arc;
 use store::Via;
 use submission::smtp::{AuthMode, ListenerConfig, SmtpServer, TlsMode};
 
-use crate::config::{Config, load};
+use crate::config::{Loaded, load};
 use crate::intake::smtp_limits;
-use crate::opening::{is_forbidden, open_sqlite};
+use crate::opening::{is_forbidden, open_queue};
 use crate::terminal::{complain, say};
 use exit::{Status, Trouble};
 use message::Prepared;
@@ -51,22 +51,22 @@ fn carry_out(options: &Options) -> Result<(), Trouble> {
     }
 }
 
-fn configuration(options: &Options) -> Result<Config, Trouble> {
+fn configuration(options: &Options) -> Result<Loaded, Trouble> {
     load(options.config.as_deref(), options.data_dir.as_deref(), options.source)
-        .map(|loaded| loaded.config)
         .map_err(|error| Trouble::new(Status::Config, error.what, error.fix))
 }
 
 fn list_queue(options: &Options) -> Result<(), Trouble> {
-    let config = configuration(options)?;
-    crate::command::queue::list_waiting(&config).map_err(Trouble::from)
+    let loaded = configuration(options)?;
+    crate::command::queue::list_waiting(&loaded.config).map_err(Trouble::from)
 }
 
 /// `-bs`: an SMTP session on standard input and output, for programs that speak SMTP to a pipe. Whoever can start us is
 /// on this machine, and so need not sign in.
 fn smtp(options: &Options) -> Result<(), Trouble> {
-    let config = configuration(options)?;
-    let store = open_sqlite(&config)?;
+    let loaded = configuration(options)?;
+    let store = open_queue(&loaded)?;
+    let config = loaded.config;
     let server = SmtpServer::new(crate::intake::intake(&config, Arc::new(store)), smtp_limits(&config));
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let session = ListenerConfig {
@@ -83,13 +83,14 @@ fn smtp(options: &Options) -> Result<(), Trouble> {
 }
 
 fn deliver(options: &Options) -> Result<(), Trouble> {
-    let config = configuration(options)?;
+    let loaded = configuration(options)?;
+    let config = &loaded.config;
     let mut input = input::Input::new(std::io::stdin().lock(), !options.dot_is_text);
-    let prepared = message::prepare(options, &config, &mut input)?;
+    let prepared = message::prepare(options, config, &mut input)?;
     let runtime = runtime()?;
-    match open_sqlite(&config) {
+    match open_queue(&loaded) {
         Ok(store) => {
-            let intake = crate::intake::intake(&config, Arc::new(store));
+            let intake = crate::intake::intake(config, Arc::new(store));
             let id = runtime.block_on(hand_in(&intake, prepared, &mut input))?;
             if options.verbose {
                 say(format!("queued as {id}"))?;
@@ -99,7 +100,7 @@ fn deliver(options: &Options) -> Result<(), Trouble> {
         Err(failure) => {
             let forbidden = is_forbidden(&config.data_dir);
             match over_http::Server::from_environment()? {
-                Some(server) => runtime.block_on(server.hand_in(&config, prepared, &mut input)),
+                Some(server) => runtime.block_on(server.hand_in(config, prepared, &mut input)),
                 None if forbidden => Err(Trouble::new(
                     Status::NoPermission,
                     failure.what,

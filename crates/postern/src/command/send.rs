@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use mail::compose::{Attachment, ComposeMessage, Composed, Mailboxes, Priority, compose};
@@ -13,7 +14,7 @@ use submission::intake::SubmissionOptions;
 
 use crate::config::Loaded;
 use crate::intake::{intake, submit_local};
-use crate::opening::open_store;
+use crate::opening::open_queue;
 use crate::terminal::{Failure, say, say_json};
 
 #[derive(Debug, Args)]
@@ -79,7 +80,7 @@ pub(crate) fn run(options: &Options, loaded: &Loaded) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(error, "Correct that option; 'postern send --help' has examples."))?,
     };
     let id = super::block_on(async {
-        let store = open_store(&loaded.config).await?;
+        let store = Arc::new(open_queue(loaded)?);
         let choices = SubmissionOptions { priority: options.priority, ..SubmissionOptions::default() };
         submit_local(&intake(&loaded.config, store), Via::Cli, envelope, &mime, choices)
             .await

@@ -30,6 +30,8 @@ pub(crate) struct Loaded {
     pub config: Config,
     /// `None`: no file, the defaults and the environment.
     pub file: Option<PathBuf>,
+    /// The data folder was named on the command line or by its variable, not left to a file or the default.
+    pub names_data_dir: bool,
 }
 
 /// What is wrong, where, and what was probably meant.
@@ -67,7 +69,7 @@ pub(crate) fn load(file: Option<&Path>, data_dir: Option<&Path>, source: Source)
         figment = figment.merge(Serialized::default("data_dir", data_dir));
     }
     let config = figment.extract().map_err(|error| explain(&error, file.as_deref()))?;
-    Ok(Loaded { config, file })
+    Ok(Loaded { config, file, names_data_dir: data_dir.is_some() })
 }
 
 fn default_file(source: Source) -> Option<PathBuf> {

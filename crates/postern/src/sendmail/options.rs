@@ -140,11 +140,11 @@ fn long_option(options: &mut Options, long: &str, rest: &mut impl Iterator<Item 
 }
 
 /// Letters whose value must follow, joined or as the next argument.
-const WITH_VALUE: &str = "ABbCDFfhLNOopRrVX";
-/// Letters whose value, if any, is joined: `-q30m`, `-em`, `-d0.1`.
-const WITH_JOINED_VALUE: &str = "deq";
+const WITH_VALUE: &str = "ABbCDeFfhLMNOopRrVX";
+/// Letters whose value, if any, is joined: `-q30m`, `-d0.1`.
+const WITH_JOINED_VALUE: &str = "dq";
 /// Letters that stand alone.
-const ALONE: &str = "iGImnstTUvx";
+const ALONE: &str = "ciGImnstTUvx";
 
 fn letters(options: &mut Options, text: &str, rest: &mut impl Iterator<Item = String>) -> Result<(), Trouble> {
     let mut text = text;
@@ -267,7 +267,7 @@ mod tests {
             ("-tif a@x.test", true, true, Some("a@x.test"), None, ""), // joined, the last with a value
             ("-odi -oi -t", true, true, None, None, ""),               // deliver at once, as fortune asks
             ("-odb -oeq a@x.test", false, false, None, None, "a@x.test"),
-            ("-oep -em -e m@x.test", false, false, None, None, "m@x.test"), // -e has no value of its own
+            ("-oep -em -e m a@x.test", false, false, None, None, "a@x.test"), // error modes, joined and apart
             ("-O DeliveryMode=b -O IgnoreDots=true a@x.test", false, true, None, None, "a@x.test"),
             ("-F Anna_B -f a@x.test r@x.test", false, false, Some("a@x.test"), Some("Anna B"), "r@x.test"),
             ("a@x.test -f b@x.test", false, false, Some("b@x.test"), None, "a@x.test"), // options after operands

@@ -51,7 +51,7 @@ impl Server {
                 query.append_pair("to", recipient.address.as_str());
             }
         }
-        let network = relay::Network::default();
+        let network = crate::opening::network(config)?;
         let http = network.client().map_err(|error| self.unreachable(&error))?;
         let request = http
             .post(url)

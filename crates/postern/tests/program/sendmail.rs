@@ -120,6 +120,48 @@ fn every_failure_has_the_status_that_mailers_know_and_queues_nothing() {
 }
 
 #[test]
+fn a_queue_that_nobody_serves_is_not_made_by_accident() {
+    let place = Place::new();
+    let mut bare = command(PROGRAM, place.path());
+    bare.args(["sendmail", "a@x.test"]);
+    let ended = finish(bare, b"From: m@x.test\n\nhi\n");
+    assert_eq!(ended.status, 75, "{ended:?}");
+    assert!(ended.stderr.contains("holds no queue") && ended.stderr.contains("--data-dir"), "{ended:?}");
+    assert!(!place.path().join("data").exists());
+    place.apply(&sandbox_setup("http://127.0.0.1:9")).ok(); // now there is one in ./data
+    let mut bare = command(PROGRAM, place.path());
+    bare.args(["sendmail", "a@x.test"]);
+    assert_eq!(finish(bare, b"From: m@x.test\n\nhi\n").status, 0);
+}
+
+#[test]
+fn mail_of_root_belongs_to_the_servers_user() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if !rustix::process::geteuid().is_root() {
+        return; // only root can be anybody else
+    }
+    let place = Place::new();
+    place.apply(&sandbox_setup("http://127.0.0.1:9")).ok();
+    let (data, owner) = (place.path().join("data"), 4711);
+    let entries = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+    // The test's own folder must let the other user through.
+    std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    entries.chain([data.clone()]).for_each(|path| chown(path, Some(owner), Some(owner)).unwrap());
+    let large = format!("From: m@x.test\n\n{}", "a line of a large message\n".repeat(10_000));
+    sendmail(&place, &["-i", "a@x.test"], &large, &[]).ok();
+    let mut folders = vec![data.join("spool")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let metadata = path.metadata().unwrap();
+            assert_eq!(metadata.uid(), owner, "{}", path.display());
+            if metadata.is_dir() { folders.push(path) } else { files += 1 }
+        }
+    }
+    assert_eq!(files, 1, "the body was spooled");
+}
+
+#[test]
 fn the_queue_is_listed_and_push_is_accepted() {
     let place = Place::new();
     assert_eq!(sendmail(&place, &["-bp"], "", &[]).ok().stdout, "Mail queue is empty\n");
