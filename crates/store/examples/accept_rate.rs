@@ -60,17 +60,22 @@ async fn accept(name: &str, store: &Arc<SqliteStore>, writers: u64, messages: u6
             let store = Arc::clone(store);
             tokio::spawn(async move {
                 let body = Bytes::from(vec![b'x'; bytes]);
+                let mut longest = Duration::ZERO;
                 for _ in 0..messages / writers {
-                    store.enqueue(message(body.clone())?).await?;
+                    let message = message(body.clone())?;
+                    let asked = Instant::now();
+                    store.enqueue(message).await?;
+                    longest = longest.max(asked.elapsed());
                 }
-                Outcome::Ok(())
+                Outcome::Ok(longest)
             })
         })
         .collect();
+    let mut longest = Duration::ZERO;
     for task in tasks {
-        task.await??;
+        longest = longest.max(task.await??);
     }
-    report(name, messages, started, processor)
+    report(&format!("{name} (the slowest waited {longest:?})"), messages, started, processor)
 }
 
 fn message(body: Bytes) -> Outcome<NewMessage> {

@@ -11,6 +11,7 @@
 //! Writes go through one thread ([`writer`]), reads through a few connections off the async threads ([`readers`]).
 //! Several processes may work on one folder; one of them may be a server.
 
+mod checkpoint;
 mod code;
 mod deliver;
 mod enqueue;
@@ -52,6 +53,7 @@ use crate::{
 
 pub use lock::ServerLock;
 
+use checkpoint::Checkpointer;
 use neighbours::Doorbell;
 use readers::Readers;
 use search::StoredBody;
@@ -67,7 +69,7 @@ const ORPHAN_AGE: Duration = Duration::from_hours(24);
 pub struct SqliteStore {
     /// `None` only while it is dropped.
     writer: Option<Writer>,
-    writer_thread: Option<std::thread::JoinHandle<()>>,
+    threads: Vec<std::thread::JoinHandle<()>>,
     readers: Readers,
     spool: Arc<Spool>,
     settings: Arc<watch::Sender<Arc<Settings>>>,
@@ -108,11 +110,12 @@ impl SqliteStore {
             // An error means that nobody listens.
             news.into_iter().for_each(|change| drop(outlet.send(change)));
         };
-        let started = Writer::start(connection, publish);
-        let (writer, thread) = started.map_err(|error| StoreError::Unavailable { detail: error.to_string() })?;
+        let (checkpointer, checkpoint_thread) = Checkpointer::start(&database)?;
+        let started = Writer::start(connection, checkpointer, publish);
+        let (writer, writer_thread) = started.map_err(|error| StoreError::Unavailable { detail: error.to_string() })?;
         Ok(Self {
             writer: Some(writer),
-            writer_thread: Some(thread),
+            threads: [writer_thread, checkpoint_thread].into(),
             readers: Readers::new(database),
             spool: Spool::open(data_dir.join("spool"))?,
             settings: Arc::new(watch::Sender::new(Arc::new(settings))),
@@ -257,10 +260,10 @@ impl Drop for SqliteStore {
             listener.abort();
         }
         self.writer = None;
-        if let Some(thread) = self.writer_thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!(event = "store_writer_panicked");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(event = "store_thread_panicked");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::unit::Unit;
 use super::writer::{Ending, Writer};
 use crate::body::Content;
 use crate::spool::SpoolName;
-use crate::{Enqueued, IdempotencyKey, MessageState, NewMessage, StagedBody, StoreError};
+use crate::{Enqueued, IdempotencyKey, LaneId, MessageState, NewMessage, StagedBody, StoreError};
 
 /// Expired keys removed with each new one: enough that they never pile up, few enough to cost nothing.
 const EXPIRED_KEYS_PER_NEW: i64 = 4;
@@ -93,14 +93,18 @@ fn insert(unit: &mut Unit<'_>, row: &Row) -> Result<Enqueued, StoreError> {
     if let Some(earlier) = repeated(unit, row)? {
         return Ok(Enqueued::Repeated(earlier));
     }
-    let taken = unit.row("SELECT 1 FROM message WHERE id = ?1", [row.id.to_bytes().as_slice()], |_| Ok(()))?;
-    if taken.is_some() {
-        return Err(StoreError::Conflict { reason: format!("a message {} exists already", row.id) });
-    }
     let lane = row.routed_to.as_ref().map(|key| unit.lane_for(key)).transpose()?;
     let seq = unit.take_seq()?;
+    insert_message(unit, seq, lane, row)?;
     insert_body(unit, seq, &row.body)?;
-    unit.execute(
+    remember_key(unit, row)?;
+    unit.moved(None, Some((MessageState::Queued, lane)));
+    unit.announce(row.id, lane);
+    Ok(Enqueued::New(row.id))
+}
+
+fn insert_message(unit: &Unit<'_>, seq: i64, lane: Option<LaneId>, row: &Row) -> Result<(), StoreError> {
+    let inserted = unit.insert(
         "INSERT INTO message (seq, id, state, lane, priority, due_at, attempts, may_be_duplicated, received_at, \
          expires_at, size, via, account, peer, header_from, subject, internet_message_id, envelope, added_header, \
          metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
@@ -125,10 +129,7 @@ fn insert(unit: &mut Unit<'_>, row: &Row) -> Result<Enqueued, StoreError> {
             row.metadata,
         ],
     )?;
-    remember_key(unit, row)?;
-    unit.moved(None, Some((MessageState::Queued, lane)));
-    unit.announce(row.id, lane);
-    Ok(Enqueued::New(row.id))
+    if inserted { Ok(()) } else { Err(StoreError::Conflict { reason: format!("a message {} exists already", row.id) }) }
 }
 
 fn insert_body(unit: &Unit<'_>, seq: i64, body: &BodyRow) -> Result<(), StoreError> {

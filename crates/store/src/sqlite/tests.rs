@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use bytes::Bytes;
 use mail::{Envelope, MessageId, ReversePath};
 
+use super::checkpoint::Checkpointer;
 use super::unit::Unit;
 use super::writer::Writer;
 use super::{SqliteStore, schema};
@@ -46,10 +47,12 @@ struct Gated {
 impl Gated {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let connection = schema::open_writer(&folder.path().join("postern.db")).unwrap();
+        let database = folder.path().join("postern.db");
+        let connection = schema::open_writer(&database).unwrap();
+        let (checkpointer, _) = Checkpointer::start(&database).unwrap();
         let commits = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&commits);
-        let (writer, _) = Writer::start(connection, move |_| {
+        let (writer, _) = Writer::start(connection, checkpointer, move |_| {
             counter.fetch_add(1, Ordering::SeqCst);
         })
         .unwrap();

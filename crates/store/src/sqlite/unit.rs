@@ -19,15 +19,35 @@ pub(super) struct Unit<'c> {
     states: BTreeMap<&'static str, i64>,
     lanes: BTreeMap<LaneId, i64>,
     next_seq: Option<i64>,
+    /// The lane asked for last: most batches have one.
+    last_lane: Option<(RoutedTo, LaneId)>,
 }
 
 impl<'c> Unit<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, changes: Vec::new(), states: BTreeMap::new(), lanes: BTreeMap::new(), next_seq: None }
+        Self {
+            connection,
+            changes: Vec::new(),
+            states: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            next_seq: None,
+            last_lane: None,
+        }
     }
 
     pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
         Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// `false`: a row with that unique value is there already, and nothing was written.
+    pub(super) fn insert(&self, sql: &str, params: impl Params) -> Result<bool, StoreError> {
+        match self.connection.prepare_cached(sql)?.execute(params) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.sqlite_error() {
+                Some(failure) if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE => Ok(false),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     /// The first row, if there is one.
@@ -88,7 +108,16 @@ impl<'c> Unit<'c> {
     }
 
     /// The lane's number; a lane that is new gets one.
-    pub(super) fn lane_for(&self, key: &RoutedTo) -> Result<LaneId, StoreError> {
+    pub(super) fn lane_for(&mut self, key: &RoutedTo) -> Result<LaneId, StoreError> {
+        if let Some((_, lane)) = self.last_lane.as_ref().filter(|(last, _)| last == key) {
+            return Ok(*lane);
+        }
+        let lane = self.find_or_make_lane(key)?;
+        self.last_lane = Some((key.clone(), lane));
+        Ok(lane)
+    }
+
+    fn find_or_make_lane(&self, key: &RoutedTo) -> Result<LaneId, StoreError> {
         let mailbox_key = key.mailbox.as_str().to_lowercase();
         let known = self.row(
             "SELECT id FROM lane WHERE connection = ?1 AND mailbox_key = ?2",

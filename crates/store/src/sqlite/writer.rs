@@ -13,6 +13,7 @@
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Checkpointer;
 use super::unit::Unit;
 use crate::{Change, StoreError};
 
@@ -96,11 +97,12 @@ impl Writer {
     /// dropped and everything handed in is done.
     pub(super) fn start(
         connection: Connection,
+        mut checkpointer: Checkpointer,
         publish: impl Fn(Vec<Change>) + Send + 'static,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (commands, waiting) = mpsc::channel(WAITING_COMMANDS_MAX);
         let thread = std::thread::Builder::new().name("store-writer".into());
-        let handle = thread.spawn(move || run(&connection, waiting, &publish))?;
+        let handle = thread.spawn(move || run(&connection, waiting, &mut checkpointer, &publish))?;
         Ok((Self { commands }, handle))
     }
 
@@ -127,7 +129,12 @@ impl Writer {
     }
 }
 
-fn run(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn Task>>, publish: &impl Fn(Vec<Change>)) {
+fn run(
+    connection: &Connection,
+    mut waiting: mpsc::Receiver<Box<dyn Task>>,
+    checkpointer: &mut Checkpointer,
+    publish: &impl Fn(Vec<Change>),
+) {
     while let Some(first) = waiting.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_COMMANDS_MAX {
@@ -135,6 +142,7 @@ fn run(connection: &Connection, mut waiting: mpsc::Receiver<Box<dyn Task>>, publ
             batch.push(next);
         }
         commit_batch(connection, batch, publish);
+        checkpointer.committed(connection.total_changes());
     }
 }
 
