@@ -67,7 +67,7 @@ fn words(applied: &Applied, dry_run: bool) -> String {
         format!("applied (settings version {})", applied.version)
     });
     if applied.rerouted > 0 {
-        lines.push(format!("{} waiting messages take another way now", applied.rerouted));
+        lines.push(format!("waiting messages that take another way now: {}", applied.rerouted));
     }
     lines.join("\n")
 }

@@ -118,6 +118,6 @@ fn new_settings_give_waiting_messages_a_way() {
     let id = send(&place, "waits");
     assert!(place.run(&["queue", "show", &id]).ok().stdout.contains("the settings have no way for it"));
     let applied = place.apply(&sandbox_setup("http://127.0.0.1:9000")).ok().stdout;
-    assert!(applied.contains("1 waiting messages take another way"), "{applied}");
+    assert!(applied.contains("waiting messages that take another way now: 1"), "{applied}");
     assert!(place.run(&["queue", "show", &id]).ok().stdout.contains("noreply@contoso.test through"));
 }

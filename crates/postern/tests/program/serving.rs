@@ -65,6 +65,9 @@ async fn a_secret_mended_by_another_process_takes_effect_at_once() {
     place.run(&["send", "--from", "m@x.test", "--to", "anna@contoso.test", "--subject", "s", "--text", "x"]).ok();
     let test = place.run(&["connection", "test", "Contoso Graph"]);
     assert!(test.status == 1 && test.stderr.contains("AADSTS7000215"), "{test:?}");
+    let listed = place.run(&["queue", "list", "--json"]).ok().json();
+    let shown = place.run(&["queue", "show", listed["messages"][0]["id"].as_str().unwrap()]).ok().stdout;
+    assert!(shown.contains("route       noreply@contoso.test"), "{shown}");
     let doctor = place.run(&["doctor"]);
     assert!(doctor.status == 1 && doctor.stdout.contains("FAIL  token"), "{doctor:?}");
     place.apply(&sandbox_setup(&tenant.base_url)).ok();
@@ -144,4 +147,23 @@ async fn https_is_spoken_with_the_certificate_that_is_in_the_file_now() {
     server.wait_for("certificate_reloaded");
     assert_eq!(get(&second).await.unwrap(), 200);
     assert!(get(&first).await.is_err(), "the old certificate is not shown any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_failed_is_explained_in_words_and_in_json() {
+    let tenant = sandbox().await;
+    let place = Place::new();
+    place.apply(&sandbox_setup(&tenant.base_url).replace("noreply@contoso.test", "ghost@contoso.test")).ok();
+    let mut server = Server::start(&place, "");
+    let arguments =
+        ["send", "--from", "m@x.test", "--to", "anna@contoso.test", "--subject", "s", "--text", "x", "--json"];
+    let sent = place.run(&arguments).ok().json();
+    let failed = server.wait_for("attempt_failed");
+    assert_eq!(failed["message"], sent["id"]);
+    let id = sent["id"].as_str().unwrap();
+    let shown = place.run(&["queue", "show", id]).ok().stdout;
+    for words in ["attempt  ", "request-id", "ghost@contoso.test", "[ErrorInvalidUser]", "to do  "] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert_eq!(place.run(&["queue", "show", id, "--json"]).ok().json()["attempts"].as_array().unwrap().len(), 1);
 }

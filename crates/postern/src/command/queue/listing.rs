@@ -4,7 +4,8 @@ use admin::{Actor, find_message, list_messages};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use mail::{Address, MessageId};
-use store::{Filter, MessageDetail, MessageRecord, MessageState, PageRequest, Store};
+use serde::Serialize;
+use store::{Attempt, Explanation, Filter, MessageDetail, MessageRecord, MessageState, PageRequest, Store};
 
 use super::parse_id;
 use crate::config::Period;
@@ -147,13 +148,17 @@ pub(super) async fn show(store: &dyn Store, one: &One) -> Result<(), Failure> {
     say(lines(&detail).join("\n"))
 }
 
+/// A word of the store as its JSON has it.
+fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 fn lines(detail: &MessageDetail) -> Vec<String> {
     let message = &detail.message;
     let mut lines = vec![
         format!("id          {}", message.id),
         format!("state       {}", message.state.name()),
-        format!("arrived     {} by {:?}, {} bytes", message.received_at, message.via, message.size_bytes)
-            .to_lowercase(),
+        format!("arrived     {} by {}, {} bytes", message.received_at, word(message.via), message.size_bytes),
         format!("from        {}", message.envelope.reverse_path),
         format!("subject     {}", plain(message.subject.as_deref().unwrap_or("(none)"))),
     ];
@@ -169,21 +174,29 @@ fn lines(detail: &MessageDetail) -> Vec<String> {
     }
     for recipient in &detail.recipients {
         let status = recipient.status.map(|status| format!(" {status}")).unwrap_or_default();
-        lines.push(format!("to          {} {:?}{status}", recipient.address, recipient.state).to_lowercase());
+        lines.push(format!("to          {} {}{status}", recipient.address, word(recipient.state)));
     }
-    for attempt in &detail.attempts {
-        let end = attempt.ended_at.map_or("not heard of again".to_owned(), |at| format!("ended {at}"));
-        let request = attempt.request_id.as_ref().map(|id| format!(", request-id {id}")).unwrap_or_default();
-        lines.push(format!("attempt     {} from {}, {end}{request}", attempt.started_at, attempt.mailbox));
-    }
+    lines.extend(detail.attempts.iter().flat_map(attempt_lines));
     for event in &detail.events {
         let words = event.detail.as_deref().map(|detail| format!(": {}", plain(detail))).unwrap_or_default();
         lines.push(format!("event       {} {} by {}{words}", event.at, event.kind, event.actor));
     }
     if let Some(error) = &message.last_error {
-        let code = error.code.as_ref().map(|code| format!(" [{}]", plain(code))).unwrap_or_default();
-        lines.push(format!("error       {} {}{code}", plain(&error.what), plain(&error.why)));
+        lines.push(format!("error       {}", explained(error)));
         lines.push(format!("to do       {} ({})", plain(&error.fix), plain(&error.who)));
     }
     lines
+}
+
+fn attempt_lines(attempt: &Attempt) -> Vec<String> {
+    let end = attempt.ended_at.map_or("not heard of again".to_owned(), |at| format!("ended {at}"));
+    let request = attempt.request_id.as_ref().map(|id| format!(", request-id {}", plain(id))).unwrap_or_default();
+    let line = format!("attempt     {} from {}, {end}{request}", attempt.started_at, attempt.mailbox);
+    let why = attempt.explanation.as_ref().map(|explanation| format!("            {}", explained(explanation)));
+    std::iter::once(line).chain(why).collect()
+}
+
+fn explained(explanation: &Explanation) -> String {
+    let code = explanation.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
+    plain(format!("{} {}{code}", explanation.what, explanation.why).trim())
 }
