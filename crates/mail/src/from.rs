@@ -1,7 +1,7 @@
 //! The header From: who a message says it is from, and what it says after the From policy.
 //!
-//! Promise: [`parse_from`] returns every address that any reader could take for the originator, so a check of all of them
-//! cannot be walked around by folding, repeating or disguising the field. [`rewrite_from`] leaves exactly one From with
+//! Promise: [`parse_from`] returns every address that any reader could take for the originator, or says that it cannot be
+//! sure; so a check cannot be walked around by folding, repeating or disguising the field. [`rewrite_from`] leaves exactly one From with
 //! the mailbox as its only address, and loses nothing of the original: it becomes Reply-To, or, where the message has
 //! a Reply-To, `X-Original-From`.
 //!
@@ -20,18 +20,28 @@ use crate::header_edit::{FoldedField, HeaderEdits};
 pub struct HeaderFrom {
     /// In order, each once; empty when there is no From, or none with an address.
     pub addresses: Vec<Address>,
-    /// Every From field followed the grammar. When not, `addresses` holds all that could be meant.
+    /// Every reader finds these addresses and no others. When not, `addresses` holds what stands there, but a reader may
+    /// join the pieces in its own way (`<ce o@x.test>`): whoever must be sure has to refuse.
     pub is_understood: bool,
 }
 
 /// The addresses of every From field.
 pub fn parse_from(header: &[u8]) -> HeaderFrom {
     let mut from = HeaderFrom { addresses: Vec::new(), is_understood: true };
-    for line in header::lines(header) {
+    let mut lines = header::lines(header).peekable();
+    while let Some(line) = lines.next() {
         match line {
             Line::Field(field) if field.is("from") => from.add(field.value),
-            Line::Field(field) if field.hides("from") => from.add_disguised(field.value),
-            Line::Other(other) if other.reads_as("from") => from.add_disguised(other.text),
+            Line::Field(field) if field.hides("from") => from.add_doubtful(field.value),
+            Line::Other(other) if other.reads_as("from") => {
+                let mut span = other.span;
+                while let Some(Line::Other(next)) =
+                    lines.next_if(|line| matches!(line, Line::Other(next) if next.is_continuation()))
+                {
+                    span.end = next.span.end;
+                }
+                from.add_doubtful(header.get(span).unwrap_or_default());
+            }
             _ => {}
         }
     }
@@ -44,15 +54,16 @@ impl HeaderFrom {
         let plain = list.filter(|list| list.is_plain && list.mailboxes().all(|mailbox| mailbox.is_plain));
         if let Some(list) = plain {
             self.extend(list.mailboxes().map(|mailbox| mailbox.address.clone()).collect());
+        } else if let Some(address) = named_by_itself(value) {
+            self.extend(vec![address]);
         } else {
-            self.is_understood = false;
-            self.extend(every_address(value));
+            self.add_doubtful(value);
         }
     }
 
-    fn add_disguised(&mut self, text: &[u8]) {
+    fn add_doubtful(&mut self, value: &[u8]) {
         self.is_understood = false;
-        self.extend(every_address(text));
+        self.extend(every_address(value));
     }
 
     fn extend(&mut self, addresses: Vec<Address>) {
@@ -62,6 +73,15 @@ impl HeaderFrom {
             }
         }
     }
+}
+
+/// `anna@x.test <anna@x.test>`: outside the grammar, written by many programs, and read in one way only.
+fn named_by_itself(value: &[u8]) -> Option<Address> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (name, address) = text.trim().strip_suffix('>')?.split_once('<')?;
+    let (name, address): (Address, Address) = (name.trim().parse().ok()?, address.parse().ok()?);
+    let is_simple = address.as_str().chars().all(|c| c.is_ascii_alphanumeric() || "@._-+".contains(c));
+    (is_simple && name == address).then_some(address)
 }
 
 /// Policy *keep*: From stays. A Sender that is not the mailbox goes, for the service sets it and refuses another.
@@ -193,8 +213,12 @@ mod tests {
             ("From: a@x.test\r\nFrom: A@x.test\r\n", "a@x.test", true), // each once
             ("From: ceo@x.test <app@x.test>\r\n", "ceo@x.test app@x.test", false), // either could be shown
             ("From: <@ceo@x.test:app@x.test>\r\n", "ceo@x.test app@x.test", false),
+            ("From: <ce o@x.test>\r\n", "o@x.test", false), // joined by some readers
+            ("From: A@x.test <a@x.test>\r\n", "a@x.test", true), // however it is read
+            ("From: a@x.test <a@x.test>, ceo@x.test\r\n", "a@x.test ceo@x.test", false),
             ("From : ceo@x.test\r\n", "ceo@x.test", true), // a blank before the colon
             ("From: a@x.test\r\n\0From: ceo@x.test\r\n", "a@x.test ceo@x.test", false), // disguised
+            ("\0From: a@x.test,\r\n ceo@x.test\r\n", "a@x.test ceo@x.test", false), // with its continuation
             ("junk\r\n From: ceo@x.test\r\n", "ceo@x.test", false), // seen by readers that trim
             ("From ceo@x.test Mon Jan  1 00:00:00 2024\r\nFrom: a@x.test\r\n", "a@x.test", true), // mbox
             ("X: From: ceo@x.test\r\n From: ceo@x.test\r\n", "", true),
@@ -276,6 +300,29 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_reader_finds_an_originator_that_the_check_does_not(pieces in proptest::collection::vec(prop::sample::select(vec![
+            "From", "FROM", "Sender", ":", " ", "\r\n", "\n", "\r", "\0", "\t", "a@x.test", "ceo@z.test", "\"b c\"@x.test", ",", ";", "\"",
+            "<", ">", "(", ")", "\\", "Name", ".", "@r.test", "\r\n ", "From: ", "\r\nFrom: "]), 0..24)) {
+            let header = pieces.concat();
+            let from = parse_from(crate::header::split(header.as_bytes()).0);
+            let checked: Vec<String> = from.addresses.iter().map(|address| address.as_str().to_lowercase()).collect();
+            // With the body it would have, so that the independent reader stops where the header stops.
+            let message = mail_parser::MessageParser::default().parse(header.as_bytes());
+            let fields = message.iter().flat_map(mail_parser::Message::headers);
+            let found = fields
+                .filter(|field| field.name().eq_ignore_ascii_case("from"))
+                .filter_map(|field| field.value().as_address())
+                .flat_map(|list| list.iter().filter_map(|address| address.address()))
+                .filter_map(|text| text.parse::<Address>().ok());
+            for address in found {
+                let is_known = checked.contains(&address.as_str().to_lowercase());
+                prop_assert!(is_known || !from.is_understood, "{address} in {header:?}, checked {checked:?}");
+            }
+        }
+
         #[test]
         fn rewritten_mail_is_from_the_mailbox_alone(lines in proptest::collection::vec(prop::sample::select(vec![
             "From: a@x.test\r\n", "from : B <b@x.test>\r\n", "From: junk\r\n", "\0From: e@x.test\r\n", " , f@x.test\r\n",

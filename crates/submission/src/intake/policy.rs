@@ -15,7 +15,7 @@ pub(super) fn check_reverse_path(submitter: &Submitter, path: &ReversePath) -> R
 }
 
 /// Every address that any reader could take for the originator must be allowed. An account that is limited must write
-/// a From that can be understood; a message without From passes, for it claims to be from nobody.
+/// a From that is read in one way only; a message without From passes, for it claims to be from nobody.
 pub(super) fn check_header_from(submitter: &Submitter, from: &HeaderFrom) -> Result<(), Refusal> {
     let Some(account) = submitter.account().filter(|account| !account.allowed_senders.is_empty()) else {
         return Ok(());
@@ -23,10 +23,7 @@ pub(super) fn check_header_from(submitter: &Submitter, from: &HeaderFrom) -> Res
     if let Some(foreign) = from.addresses.iter().find(|address| !account.may_send_as(address)) {
         return Err(refusal::header_from_not_allowed(&account.name, foreign));
     }
-    if from.addresses.is_empty() && !from.is_understood {
-        return Err(refusal::header_from_unreadable(&account.name));
-    }
-    Ok(())
+    if from.is_understood { Ok(()) } else { Err(refusal::header_from_unreadable(&account.name)) }
 }
 
 pub(super) fn check_recipient_count(count: usize, limit: usize) -> Result<(), Refusal> {
@@ -85,7 +82,10 @@ mod tests {
             ("From:\r\n =?utf-8?Q?x?=\r\n <ceo@contoso.test>\r\n", false),   // folded
             ("From: ceo@contoso.test <app@contoso.test>\r\n", false),        // shown by some readers
             ("From: \"ceo@contoso.test\" <app@contoso.test>\r\n", true),     // a display name is free
-            ("From: root (Cron Daemon)\r\n", false),                         // nobody can say who that is
+            ("From: app@contoso.test <app@contoso.test>\r\n", true),         // old programs write that
+            ("From: <ceo. app@contoso.test>\r\n", false),                    // joined by some readers
+            ("From: app@contoso.test (ceo@contoso.test)\r\n", false),
+            ("From: root (Cron Daemon)\r\n", false), // nobody can say who that is
             ("Subject: no From\r\n", true),
         ] {
             let from = mail::from::parse_from(header.as_bytes());

@@ -98,7 +98,7 @@ pub(super) fn header_from_not_allowed(account: &str, address: &Address) -> Refus
 
 pub(super) fn header_from_unreadable(account: &str) -> Refusal {
     let text = format!(
-        "The From header is not an address, and account {account} is limited to certain senders: write From as \
+        "The From header cannot be read for certain, and account {account} is limited to certain senders: write it as \
          Name <user@example.org>"
     );
     permanent(7, 1, RefusalKind::SenderNotAllowed, text)
