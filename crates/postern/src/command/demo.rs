@@ -17,7 +17,8 @@ use sandbox::{Running, Sandbox};
 
 use crate::config::{Config, Http, Log, Smtp};
 use crate::serve::gateway::Gateway;
-use crate::serve::{logging, runtime, signals};
+use crate::serve::signals::Signals;
+use crate::serve::{logging, runtime};
 use crate::terminal::{Failure, say};
 
 #[derive(Debug, Args)]
@@ -46,6 +47,7 @@ pub(crate) fn run(options: &Options, data_dir: Option<&Path>) -> Result<(), Fail
 }
 
 async fn demo(options: &Options, data_dir: PathBuf) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
     let tenant = Sandbox::start(sandbox::Config::default(), address(SANDBOX_PORT, options), None)
         .await
         .map_err(|error| Failure::new(error, "Free the address, or look at the limits of this process."))?;
@@ -54,12 +56,13 @@ async fn demo(options: &Options, data_dir: PathBuf) -> Result<(), Failure> {
     set_up(&gateway, &tenant).await?;
     introduce(&gateway, &tenant)?;
 
-    let sent = clients::hand_in_all(&gateway, &config).await?;
-    let all_arrived = follow::until_arrived(&gateway, &tenant, &sent, ARRIVAL_DEADLINE).await?;
-
+    let all_arrived = tokio::select! {
+        arrived = send_and_follow(&gateway, &tenant, &config) => arrived?,
+        () = signals.stop() => return Err(Failure::new("interrupted", "Run it again to see the messages arrive.")),
+    };
     if !options.once {
         say("\nEverything keeps running, for your own messages. Ctrl-C ends it.")?;
-        signals::until_stopped().await?;
+        signals.stop().await;
     }
     gateway.shutdown().await;
     tenant.shutdown().await;
@@ -68,6 +71,12 @@ async fn demo(options: &Options, data_dir: PathBuf) -> Result<(), Failure> {
     } else {
         Err(Failure::new("not every message has arrived", "The lines above say which, and why."))
     }
+}
+
+/// Whether every message has arrived.
+async fn send_and_follow(gateway: &Gateway, tenant: &Running, config: &Config) -> Result<bool, Failure> {
+    let sent = clients::hand_in_all(gateway, config).await?;
+    follow::until_arrived(gateway, tenant, &sent, ARRIVAL_DEADLINE).await
 }
 
 /// The well-known port if it is free. A run that ends by itself takes any, so that several may run at once.

@@ -7,7 +7,8 @@ use clap::Args;
 use sandbox::{Config, Sandbox, Tls};
 
 use crate::config::Log;
-use crate::serve::{logging, runtime, signals};
+use crate::serve::signals::Signals;
+use crate::serve::{logging, runtime};
 use crate::terminal::{Failure, say};
 
 #[derive(Debug, Args)]
@@ -44,6 +45,7 @@ pub(crate) fn run(options: &Options, config: Option<&Path>) -> Result<(), Failur
     let tls = tls(options)?;
     logging::init(&Log::default())?;
     runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
         let started = Sandbox::start(config, options.listen, tls).await;
         let running = started
             .map_err(|error| Failure::new(error, "Choose another address with --listen, or correct the file."))?;
@@ -51,7 +53,7 @@ pub(crate) fn run(options: &Options, config: Option<&Path>) -> Result<(), Failur
             std::fs::write(file, pem)?;
         }
         say(format!("sandbox tenant at {}", running.base_url))?;
-        signals::until_stopped().await?;
+        signals.stop().await;
         running.shutdown().await;
         Ok(())
     })
