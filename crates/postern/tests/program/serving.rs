@@ -167,3 +167,73 @@ async fn an_attempt_that_failed_is_explained_in_words_and_in_json() {
     }
     assert_eq!(place.run(&["queue", "show", id, "--json"]).ok().json()["attempts"].as_array().unwrap().len(), 1);
 }
+
+/// What a client hears that says all this at once and then waits for the end.
+fn smtp_dialog(address: std::net::SocketAddr, said: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(said.as_bytes()).unwrap();
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).unwrap();
+    heard
+}
+
+#[test]
+fn the_configurations_limits_and_listeners_are_the_servers() {
+    let place = Place::new();
+    let listener = "[[smtp]]\nlisten = '127.0.0.1:0'\nauth = 'off'\n";
+    let server = Server::start(
+        &place,
+        &format!(
+            "[limits]\nmax_message_bytes = 1000\nmax_recipients = 1\nqueue_lifetime = '1h'\n\
+             {listener}{listener}line_endings = 'normalize'\n[[smtp]]\nlisten = '127.0.0.1:0'\nauth = 'off'\nallow = ['192.0.2.0/24']\n"
+        ),
+    );
+    let (strict, lenient, closed) = (server.smtp[0], server.smtp[1], server.smtp[2]);
+    let heard = smtp_dialog(strict, "EHLO me\r\nQUIT\r\n");
+    assert!(heard.starts_with("220 host.test") && heard.contains("SIZE 1000"), "{heard}");
+    let two = "EHLO me\r\nMAIL FROM:<m@x.test>\r\nRCPT TO:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nQUIT\r\n";
+    assert!(smtp_dialog(strict, two).contains("452 4.5.3"), "one recipient is the limit");
+    let bare = "EHLO me\r\nMAIL FROM:<m@x.test>\r\nRCPT TO:<a@x.test>\r\nDATA\r\nSubject: bare\n\nhi\r\n.\r\nQUIT\r\n";
+    assert!(!smtp_dialog(strict, bare).contains("Queued"), "a bare LF is refused");
+    assert!(smtp_dialog(lenient, bare).contains("Queued"), "or mended, as the listener says");
+    assert!(smtp_dialog(closed, "").starts_with("5"), "not an allowed network");
+
+    let message = &place.messages()[0];
+    let time = |field: &str| message[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(time("expires_at").as_second() - time("received_at").as_second(), 3600);
+}
+
+#[test]
+fn one_address_has_no_more_sessions_than_configured() {
+    let place = Place::new();
+    let server = Server::start(&place, "[limits]\nconnections_per_ip = 1\n");
+    let mut first = TcpStream::connect(server.smtp[0]).unwrap();
+    first.read_exact(&mut [0; 4]).unwrap();
+    assert!(smtp_dialog(server.smtp[0], "").starts_with("421"));
+}
+
+#[tokio::test]
+async fn smtp_is_spoken_over_tls_where_the_listener_says_so() {
+    use tokio::io::AsyncReadExt;
+    let place = Place::new();
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    place.write("chain.pem", &pair.cert.pem());
+    place.write("key.pem", &pair.signing_key.serialize_pem());
+    let listener = |tls: &str| {
+        format!("[[smtp]]\nlisten = '127.0.0.1:0'\ntls = '{tls}'\ntls_cert = 'chain.pem'\ntls_key = 'key.pem'\n")
+    };
+    let server = Server::start(&place, &(listener("starttls") + &listener("implicit")));
+    assert!(smtp_dialog(server.smtp[0], "EHLO me\r\nQUIT\r\n").contains("STARTTLS"));
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pair.cert.der().clone()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let stream = tokio::net::TcpStream::connect(server.smtp[1]).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let mut banner = [0; 13];
+    stream.read_exact(&mut banner).await.unwrap();
+    assert_eq!(&banner, b"220 host.test");
+}
