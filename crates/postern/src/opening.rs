@@ -9,11 +9,17 @@ use store::sqlite::SqliteStore;
 use store::{Store, StoreError};
 
 use crate::config::{Config, Loaded};
-use crate::owner::become_owner_of;
+use crate::owner::{become_owner_of, would_make_roots_own};
 use crate::terminal::Failure;
 
 /// Opens the store beside whatever else works on it.
 pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    if would_make_roots_own(&config.data_dir) {
+        return Err(Failure::new(
+            format!("the data folder {} belongs to another user, and has no database yet", config.data_dir.display()),
+            "Run this as that user, as in 'sudo -u USER postern ...': its server could not open a database of root's.",
+        ));
+    }
     Ok(Arc::new(open_sqlite(config)?))
 }
 

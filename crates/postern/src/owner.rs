@@ -30,3 +30,11 @@ pub(crate) fn become_owner_of(folder: &Path) -> Result<(), Failure> {
         )
     })
 }
+
+/// Root would make a database that the folder's owner cannot open. One that is there is safe: SQLite gives the files
+/// beside it to its owner.
+pub(crate) fn would_make_roots_own(folder: &Path) -> bool {
+    geteuid().is_root()
+        && std::fs::metadata(folder).is_ok_and(|it| it.uid() != 0)
+        && !folder.join("postern.db").exists()
+}

@@ -196,7 +196,7 @@ fn the_configurations_limits_and_listeners_are_the_servers() {
     let bare = "EHLO me\r\nMAIL FROM:<m@x.test>\r\nRCPT TO:<a@x.test>\r\nDATA\r\nSubject: bare\n\nhi\r\n.\r\nQUIT\r\n";
     assert!(!smtp_dialog(strict, bare).contains("Queued"), "a bare LF is refused");
     assert!(smtp_dialog(lenient, bare).contains("Queued"), "or mended, as the listener says");
-    assert!(smtp_dialog(closed, "").starts_with("5"), "not an allowed network");
+    assert!(smtp_dialog(closed, "").starts_with('5'), "not an allowed network");
 
     let message = &place.messages()[0];
     let time = |field: &str| message[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();

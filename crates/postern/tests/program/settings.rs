@@ -69,3 +69,16 @@ fn connections_are_shown_without_their_secrets() {
     let shown = place.run(&["connection", "show", "Contoso Graph"]).ok().stdout;
     assert!(shown.contains("client secret") && !shown.contains("sandbox-secret"), "{shown}");
 }
+
+#[test]
+fn root_makes_no_database_in_a_folder_of_the_servers_user() {
+    if !rustix::process::geteuid().is_root() {
+        return; // only root can be anybody else
+    }
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("data")).unwrap();
+    std::os::unix::fs::chown(place.path().join("data"), Some(4711), Some(4711)).unwrap();
+    let ended = place.apply(&sandbox_setup(BASE));
+    assert!(ended.status == 1 && ended.stderr.contains("sudo -u"), "{ended:?}");
+    assert_eq!(std::fs::read_dir(place.path().join("data")).unwrap().count(), 0, "nothing was made");
+}
