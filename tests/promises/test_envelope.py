@@ -1,6 +1,8 @@
 """The envelope decides who gets the mail: Graph mails everybody in To, Cc and Bcc, so these must say what RCPT TO said."""
 
 import email
+import random
+import re
 from email.utils import getaddresses
 
 import pytest
@@ -25,6 +27,7 @@ def addresses(raw, field):
     return [address for _, address in getaddresses(message.get_all(field, []))]
 
 
+SEPARATORS = [", ", ",", ",\r\n "]
 HEADER = "From: noreply@contoso.test\r\nSubject: envelope\r\n"
 
 
@@ -96,3 +99,50 @@ def test_more_recipients_than_exchange_takes_are_served_in_several_sends(stage, 
     mailed = [address for row in rows for address in row["recipients"]]
     assert sorted(mailed) == sorted(recipients)
     assert len(rows) == 3 and max(len(row["recipients"]) for row in rows) <= 500
+
+
+def random_header(chance, envelope):
+    """Recipient fields as people and programs write them, naming some of the envelope and some who are not in it."""
+    lines = ["From: noreply@contoso.test", f"Subject: {chance.randrange(10**6)}"]
+    for _ in range(chance.randrange(5)):
+        field = chance.choice(["To", "to", "TO", "Cc", "cC", "Bcc", "bcc", "Resent-To", "Resent-Bcc", "To "])
+        written = []
+        for _ in range(chance.randrange(1, 4)):
+            address = chance.choice([*envelope, f"outsider{chance.randrange(99)}@elsewhere.test"])
+            forms = ["{0}", "<{0}>", "Name <{0}>", '"Last, First" <{0}>', '"x@y.test" <{0}>', "{0} (comment, more)", "G: {0};", "=?utf-8?Q?=C3=BC?= <{0}>"]
+            written.append(chance.choice(forms).format(address))
+        lines.append(f"{field}: {SEPARATORS[chance.randrange(3)].join(written)}")
+    chance.shuffle(lines)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def test_whatever_the_header_says_those_mailed_are_the_envelope(gateway, sandbox, recipient):
+    """Two hundred random headers and envelopes; the seed is fixed, so a failure stays."""
+    chance = random.Random(20261123)
+    inner = b"--b\r\nContent-Type: message/rfc822\r\n\r\nTo: inner@elsewhere.test\r\nBcc: hidden@elsewhere.test\r\n\r\nInner\r\n--b--\r\n"
+    expected = []
+    with Dialog(gateway.doors["plain"]) as dialog:
+        dialog.hello()
+        for number in range(200):
+            envelope = [f"{part}.{number}.{recipient}" for part in range(chance.randrange(1, 6))]
+            header = random_header(chance, envelope) + "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+            queued_id(dialog.message("noreply@contoso.test", envelope, header.encode() + b"\r\n" + inner))
+            expected.append((envelope, header))
+    sandbox.wait_for_delivery_to(expected[-1][0][0], 60)
+    for envelope, _ in expected:
+        sandbox.wait_for_delivery_to(envelope[0], 60)
+    rows = {tuple(sorted(row["recipients"])): row for row in sandbox.deliveries() if row["recipients"][0].endswith(recipient)}
+    for envelope, header in expected:
+        row = rows.get(tuple(sorted(envelope)))
+        assert row, f"nobody, or somebody else, was mailed for {envelope} with\n{header}"
+        raw = sandbox.raw(row)
+        assert raw.endswith(inner)
+        # Whom the author named nowhere, or in Bcc only, nobody can read about. A sole recipient knows of himself.
+        if len(envelope) > 1:
+            shown = without_bcc(raw.partition(b"\r\n\r\n")[0].decode() + "\r\n")
+            hidden = [address for address in envelope if address not in without_bcc(header)]
+            assert not [address for address in hidden if address in shown], f"{shown}\nfrom\n{header}"
+
+
+def without_bcc(header):
+    return re.sub(r"(?im)^(?:resent-)?bcc[ \t]*:.*\r\n(?:[ \t].*\r\n)*", "", header)

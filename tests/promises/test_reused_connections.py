@@ -44,3 +44,4 @@ def test_ten_thousand_messages_over_four_connections_arrive_exactly_once(stage):
     expected = {f"c{connection}n{number}@example.test" for connection in range(CONNECTIONS) for number in range(MESSAGES_EACH)}
     assert set(delivered) == expected
     assert set(delivered.values()) == {1}
+    assert sandbox.stats()["by_status"] == {"202": total}, "more at once than Microsoft allows a mailbox"
