@@ -194,8 +194,9 @@ impl Asking {
                 let count = state.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
                 let wait = schedule::back_off(&error, count);
                 let kept = state.current.as_ref().is_some_and(|token| token.is_usable(now));
-                tracing::warn!(%error, failures = count, retry_in_s = wait.as_secs(), old_token_kept = kept,
-                    "entra.token_failed");
+                tracing::warn!(
+                    event = "token_failed", %error, failures = count, retry_in_s = wait.as_secs(), old_token_kept = kept
+                );
                 let error = error.with_retry_after(wait);
                 state.failure = Some(Failure { error: error.clone(), count, until: now + wait });
                 Err(error)

@@ -74,7 +74,7 @@ impl GraphMail {
         let token = self.token().await?;
         match self.attempt(mailbox, message, &token).await {
             Err(error) if error.status() == Some(401) => {
-                tracing::info!(%error, mailbox = %mailbox, "graph.token_refused");
+                tracing::info!(event = "token_refused", %error, mailbox = %mailbox);
                 self.tokens.invalidate(&token);
                 let fresh = self.token().await?;
                 self.attempt(mailbox, message, &fresh).await

@@ -62,7 +62,7 @@ impl Network {
         let with_system_roots = self.builder()?.tls_certs_merge(roots.clone()).build();
         with_system_roots.or_else(|error| {
             // A machine without any certificate of its own (a bare container) still has the bundle, or plain http to itself.
-            tracing::warn!(%error, "graph.no_system_certificates");
+            tracing::warn!(event = "no_system_certificates", %error);
             let alone = self.builder()?.tls_certs_only(roots).build();
             alone.map_err(|error| NetworkError::Client(error.to_string()))
         })

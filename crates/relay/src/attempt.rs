@@ -1,8 +1,10 @@
 //! One attempt, from claim to durable outcome.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use settings::OnUncertain;
 use store::{AttemptReport, Claim, Explanation, MessageState, RecipientOutcome, Store, StoreError};
@@ -38,12 +40,8 @@ impl Deliverer {
     pub(crate) async fn run(&self, transport: Arc<dyn Transport>, claim: Claim, rest: &Rest) -> AttemptEnd {
         let started = std::time::Instant::now();
         let now = (self.clock)();
-        let verdict = if claim.message.expires_at <= now {
-            expired(&claim)
-        } else {
-            let from_policy = self.upstreams.header_from_policy();
-            transport.deliver(Delivery { claim: &claim, store: &self.store, from_policy }).await
-        };
+        let verdict =
+            if claim.message.expires_at <= now { expired(&claim) } else { self.deliver(&*transport, &claim).await };
         metrics::histogram!("postern_attempt_seconds").record(started.elapsed().as_secs_f64());
         let is_unreadable = verdict.is_unreadable;
         rest.take_in(&*self.store, &self.limits, verdict.lane, verdict.explanation.as_ref(), (self.clock)()).await;
@@ -56,6 +54,17 @@ impl Deliverer {
             return AttemptEnd { due_at: None };
         }
         AttemptEnd { due_at: queued_again.then_some(due_at) }
+    }
+
+    /// A bug in a transport ends one attempt, not the lane; whether the message left is then in doubt.
+    async fn deliver(&self, transport: &dyn Transport, claim: &Claim) -> Verdict {
+        let from_policy = self.upstreams.header_from_policy();
+        let delivery = transport.deliver(Delivery { claim, store: &self.store, from_policy });
+        AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(event = "attempt_crashed", message = %claim.message.id, attempt = claim.attempt.0);
+            Verdict::all(claim.recipients.len(), RecipientOutcome::Uncertain, LaneVerdict::MessageOnly)
+                .explained(crashed())
+        })
     }
 
     fn report(&self, claim: &Claim, verdict: Verdict, on_uncertain: OnUncertain) -> AttemptReport {
@@ -128,6 +137,16 @@ pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
 
 fn all_settled(outcomes: &[RecipientOutcome]) -> bool {
     outcomes.iter().all(|outcome| matches!(outcome, RecipientOutcome::Accepted | RecipientOutcome::Refused(_)))
+}
+
+fn crashed() -> Explanation {
+    Explanation {
+        what: "Postern itself failed during the attempt.".to_owned(),
+        why: "A bug. The log has its place beside event=\"attempt_crashed\".".to_owned(),
+        fix: "Ask a recipient whether the message arrived, then retry or cancel it; report the bug.".to_owned(),
+        who: "Postern administrator".to_owned(),
+        code: None,
+    }
 }
 
 /// RFC 3463: X.4.7, delivery time expired.

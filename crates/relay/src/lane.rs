@@ -166,7 +166,8 @@ impl LaneTask {
         tokio::select! {
             Some(end) = state.under_way.join_next() => match end {
                 Ok(end) => Self::take_in(state, &end),
-                Err(error) => tracing::error!(event = "attempt_crashed", lane = self.id.0, %error),
+                // An attempt whose end is not even recorded is for the lane's next life to find uncertain.
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
             },
             () = self.wake.notified() => {
                 state.look_at = Some(self.now());

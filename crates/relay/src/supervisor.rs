@@ -180,16 +180,16 @@ impl Supervisor {
 
     /// A lane that was woken while it was ending is started again, so that no news is lost between the two.
     fn lane_ended(&mut self, end: Result<(Id, ()), tokio::task::JoinError>) {
-        let task = match end {
-            Ok((task, ())) => task,
-            Err(error) => {
-                tracing::error!(event = "lane_crashed", %error);
-                error.id()
-            }
+        let (task, crash) = match end {
+            Ok((task, ())) => (task, None),
+            Err(error) => (error.id(), Some(error)),
         };
         let Some(lane) = self.task_lanes.remove(&task) else { return };
         let woken = self.lanes.remove(&lane).is_some_and(|wake| was_woken(&wake));
-        if woken {
+        if let Some(error) = &crash {
+            tracing::error!(event = "lane_crashed", lane = lane.0, %error);
+        }
+        if woken || crash.is_some() {
             self.wake(lane);
         }
     }

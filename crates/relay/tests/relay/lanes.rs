@@ -203,6 +203,20 @@ async fn shutdown_waits_for_attempts_under_way_and_claims_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bug_in_a_transport_costs_one_attempt_and_is_told() {
+    let bench = Bench::new().await;
+    bench.upstream.panic_on_nth(0);
+    let unlucky = bench.enqueue(message_to(&["a@x.test"])).await;
+    bench.until_sends(1).await;
+    let other = bench.enqueue(message_to(&["b@x.test"])).await;
+    bench.until_state(other, MessageState::Sent).await;
+    bench.until_state(unlucky, MessageState::Sent).await;
+    let detail = bench.detail(unlucky).await;
+    assert!(detail.message.may_be_duplicated);
+    assert!(detail.attempts[0].explanation.as_ref().unwrap().why.starts_with("A bug"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_now_needs_no_patience() {
     let bench = Bench::new().await;
     bench.upstream.script([refused(1)]);

@@ -210,6 +210,7 @@ pub(crate) struct Upstream {
     always: Mutex<Option<Rule>>,
     delays: Mutex<HashMap<usize, Duration>>,
     takes: Mutex<Duration>,
+    panic_on: Mutex<Option<usize>>,
     sends: Mutex<Vec<Send>>,
     started: tokio::sync::watch::Sender<usize>,
     under_way: AtomicUsize,
@@ -239,6 +240,10 @@ impl Upstream {
 
     pub(crate) fn delay_nth(&self, nth: usize, delay: Duration) {
         self.delays.lock().unwrap().insert(nth, delay);
+    }
+
+    pub(crate) fn panic_on_nth(&self, nth: usize) {
+        *self.panic_on.lock().unwrap() = Some(nth);
     }
 
     pub(crate) fn on_uncertain(&self, policy: OnUncertain) {
@@ -290,6 +295,8 @@ impl Transport for Handle {
         upstream.started.send_modify(|started| *started += 1);
         let delay = upstream.delays.lock().unwrap().remove(&nth).unwrap_or(*upstream.takes.lock().unwrap());
         tokio::time::sleep(delay).await;
+        let unlucky = *upstream.panic_on.lock().unwrap();
+        assert_ne!(unlucky, Some(nth), "a bug, as the test asked for");
         upstream.under_way.fetch_sub(1, Ordering::Relaxed);
         verdict.unwrap_or_else(|| go(count))
     }
