@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from . import accept, deliver, machine
+from . import accept, deliver, latency, machine
 
-PARTS = {"accept": accept.compare, "deliver": deliver.measure}
+PARTS = {"accept": accept.compare, "deliver": deliver.measure, "latency": latency.measure}
 
 
 def main():

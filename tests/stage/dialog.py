@@ -10,6 +10,7 @@ class Dialog:
 
     def __init__(self, door, timeout=30):
         self.socket = socket.create_connection(("127.0.0.1", door.port), timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reader = self.socket.makefile("rb")
         self.greeting = self.reply()
 
