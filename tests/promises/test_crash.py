@@ -88,7 +88,7 @@ def test_nothing_acknowledged_is_lost_and_only_the_uncertain_is_sent_twice(on_un
 
     lost = [message for message, recipient in acknowledged.items() if not delivered[recipient] and message not in records]
     assert not lost
-    silent = [message for message, recipient in acknowledged.items() if records[message]["state"] == "sent" and not delivered[recipient]]
+    silent = [message for message, recipient in acknowledged.items() if records[message]["status"] == "sent" and not delivered[recipient]]
     assert not silent, "marked as sent, but never delivered"
     doubled = [
         record["id"]
@@ -98,7 +98,7 @@ def test_nothing_acknowledged_is_lost_and_only_the_uncertain_is_sent_twice(on_un
     assert not doubled, "delivered twice without a word"
     if on_uncertain == "hold":
         assert max(delivered.values()) == 1
-        assert {record["state"] for record in records.values()} <= {"sent", "uncertain"}
+        assert {record["status"] for record in records.values()} <= {"sent", "uncertain"}
     else:
-        assert {record["state"] for record in records.values()} == {"sent"}
+        assert {record["status"] for record in records.values()} == {"sent"}
         assert all(delivered[recipient] for recipient in acknowledged.values())

@@ -19,7 +19,7 @@ def test_mail_waits_while_sending_is_switched_off_and_leaves_when_it_is_on(stage
     sandbox = stage.sandbox()
     gateway = stage.gateway(setup_toml(sandbox.url, emails_enabled=False)).start()
     [message] = send(gateway, recipient)
-    assert gateway.queued_message(message)["message"]["state"] == "queued"
+    assert gateway.queued_message(message)["status"] == "queued"
     assert sandbox.stats()["requests"] == 0
     gateway.apply(setup_toml(sandbox.url))
     sandbox.wait_for_delivery_to(recipient, 10)
@@ -31,11 +31,11 @@ def test_a_rotated_secret_is_used_without_a_restart_and_no_message_fails(stage, 
     [message] = send(gateway, recipient)
 
     def explained():
-        return gateway.queued_message(message)["message"]["last_error"]
+        return gateway.queued_message(message)["error"]
 
     error = wait_until(explained, 30, "the wrong secret is not explained")
     assert "AADSTS7000215" in str(error)
-    assert gateway.queued_message(message)["message"]["state"] == "queued"
+    assert gateway.queued_message(message)["status"] == "queued"
     gateway.apply(setup_toml(sandbox.url).replace(tenant.CLIENT_SECRET, "the new one"))
     sandbox.wait_for_delivery_to(recipient, 15)
 
@@ -56,11 +56,11 @@ def test_a_mailbox_that_may_not_send_stops_its_own_lane_and_says_why(stage, reci
     messages = send(gateway, *(f"{number}.{recipient}" for number in range(20)))
 
     def explained():
-        return gateway.queued_message(messages[0])["message"]["last_error"]
+        return gateway.queued_message(messages[0])["error"]
 
     error = wait_until(explained, 30, "not explained")
     assert error["fix"] and error["who"]
-    assert gateway.queued_message(messages[-1])["message"]["state"] == "queued"
+    assert gateway.queued_message(messages[-1])["status"] == "queued"
     # Not one request for each message: the lane stands.
     assert sandbox.stats()["requests"] <= 4
 

@@ -75,8 +75,8 @@ def test_a_lost_answer_is_not_forgotten(stage, recipient):
     sandbox.fault("gateway_timeout_after_commit", count=1)
     message = send(gateway, recipient)
     wait_until(lambda: len(sandbox.deliveries_to(recipient)) == 2, 120, "the policy `retry` did not send again")
-    wait_until(lambda: gateway.queued_message(message)["message"]["state"] == "sent", 30, "not recorded as sent")
-    assert gateway.queued_message(message)["message"]["may_be_duplicated"]
+    wait_until(lambda: gateway.queued_message(message)["status"] == "sent", 30, "not recorded as sent")
+    assert gateway.queued_message(message)["may_be_duplicated"]
 
 
 def test_a_lost_answer_is_held_if_the_connection_says_so(stage, recipient):
@@ -85,6 +85,6 @@ def test_a_lost_answer_is_held_if_the_connection_says_so(stage, recipient):
     gateway = stage.gateway(setup).start()
     sandbox.fault("reset_after_commit", count=1)
     message = send(gateway, recipient)
-    wait_until(lambda: gateway.queued_message(message)["message"]["state"] == "uncertain", 60, "not recorded as uncertain")
+    wait_until(lambda: gateway.queued_message(message)["status"] == "uncertain", 60, "not recorded as uncertain")
     assert len(sandbox.deliveries_to(recipient)) == 1
-    assert gateway.queued_message(message)["message"]["last_error"]
+    assert gateway.queued_message(message)["error"]

@@ -15,7 +15,7 @@ fn a_message_goes_through_its_states_as_it_is_told() {
     let id = id.as_str();
     for (operation, state) in [("hold", "held"), ("release", "queued"), ("cancel", "cancelled"), ("retry", "queued")] {
         assert_eq!(place.run(&["queue", operation, id]).ok().stdout, format!("{id} {state}\n"));
-        assert_eq!(place.run(&["queue", "show", id, "--json"]).ok().json()["message"]["state"], state);
+        assert_eq!(place.run(&["queue", "show", id, "--json"]).ok().json()["status"], state);
     }
     let refused = place.run(&["queue", "release", id]);
     assert_eq!(refused.status, 1);
@@ -106,8 +106,8 @@ fn what_is_sent_from_the_command_line_is_mime() {
     let text = place.run(&["queue", "export", &id]).ok().stdout;
     assert!(text.contains("X-Tag: 7") && text.contains("report.csv") && !text.contains("c@x.test"), "{text}");
     let detail = place.run(&["queue", "show", &id, "--json"]).ok().json();
-    assert_eq!(detail["message"]["envelope"]["recipients"].as_array().unwrap().len(), 2);
-    assert_eq!(detail["message"]["subject"], "Grüße");
+    assert_eq!(detail["envelope"]["to"].as_array().unwrap().len(), 2);
+    assert_eq!(detail["subject"], "Grüße");
     let wrong = place.run(&["send", "--from", "nobody", "--to", "b@x.test", "--text", "x"]);
     assert_eq!(wrong.status, 2, "{wrong:?}");
 }

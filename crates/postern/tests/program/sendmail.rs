@@ -17,8 +17,8 @@ fn sendmail(place: &Place, arguments: &[&str], input: &str, environment: &[(&str
 }
 
 fn recipients(message: &Value) -> String {
-    let list = message["envelope"]["recipients"].as_array().unwrap();
-    list.iter().map(|recipient| recipient["address"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+    let list = message["envelope"]["to"].as_array().unwrap();
+    list.iter().map(|recipient| recipient.as_str().unwrap()).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn every_mailers_call_puts_the_message_into_the_queue() {
         let messages = place.messages();
         assert_eq!(messages.len(), 1, "{mailer}");
         assert_eq!(recipients(&messages[0]), to, "{mailer}");
-        let reverse_path = &messages[0]["envelope"]["reverse_path"];
+        let reverse_path = &messages[0]["envelope"]["from"];
         match sender {
             Some("<>") => assert!(reverse_path.is_null(), "{mailer}"),
             Some(sender) => assert_eq!(reverse_path, sender, "{mailer}"),

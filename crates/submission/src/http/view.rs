@@ -18,8 +18,13 @@ pub struct MessageSummary {
     pub from: Option<Address>,
     pub subject: Option<String>,
     pub size_bytes: u64,
+    pub via: Via,
+    /// Then it fails instead of being tried again.
+    pub expires_at: Timestamp,
     /// When it is tried next, while it is queued.
     pub due_at: Option<Timestamp>,
+    /// An attempt's answer was lost: a recipient may get it twice.
+    pub may_be_duplicated: bool,
     pub error: Option<Explanation>,
 }
 
@@ -36,11 +41,7 @@ pub struct MessageView {
     #[serde(flatten)]
     pub summary: MessageSummary,
     pub message_id: Option<String>,
-    pub via: Via,
     pub priority: Priority,
-    pub expires_at: Timestamp,
-    /// An attempt's answer was lost: a recipient may get it twice.
-    pub may_be_duplicated: bool,
     pub recipients: Vec<RecipientView>,
     pub attempts: Vec<AttemptView>,
     pub events: Vec<Event>,
@@ -88,7 +89,10 @@ impl From<MessageRecord> for MessageSummary {
             from: record.header_from,
             subject: record.subject,
             size_bytes: record.size_bytes,
+            via: record.via,
+            expires_at: record.expires_at,
             due_at: record.due_at,
+            may_be_duplicated: record.may_be_duplicated,
             error: record.last_error,
         }
     }
@@ -99,10 +103,7 @@ impl From<MessageDetail> for MessageView {
         let mut record = detail.message;
         Self {
             message_id: record.internet_message_id.take(),
-            via: record.via,
             priority: record.priority,
-            expires_at: record.expires_at,
-            may_be_duplicated: record.may_be_duplicated,
             metadata: record.metadata.take(),
             recipients: detail.recipients.into_iter().map(RecipientView::from).collect(),
             attempts: detail.attempts.into_iter().map(AttemptView::from).collect(),

@@ -6,6 +6,7 @@ use admin::{Actor, export_message, list_messages};
 use clap::Args;
 use mail::MessageId;
 use store::{PageRequest, Store};
+use submission::http::MessageSummary;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::listing::Selection;
@@ -60,8 +61,8 @@ async fn json_lines(
     let mut before = None;
     loop {
         let page = list_messages(store, &Actor::command_line(), &filter, PageRequest { before, limit: PAGE }).await?;
-        for message in &page.messages {
-            let mut line = serde_json::to_vec(message).map_err(|error| {
+        for message in page.messages.into_iter().map(MessageSummary::from) {
+            let mut line = serde_json::to_vec(&message).map_err(|error| {
                 Failure::new(format!("{} cannot be written as JSON: {error}", message.id), "Report this.")
             })?;
             line.push(b'\n');

@@ -5,7 +5,10 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use mail::{Address, MessageId};
 use serde::Serialize;
+use serde_json::json;
 use store::{Attempt, Explanation, Filter, MessageDetail, MessageRecord, MessageState, PageRequest, Store};
+
+use submission::http::{MessageSummary, MessageView};
 
 use super::parse_id;
 use crate::config::Period;
@@ -90,7 +93,8 @@ pub(super) async fn list(store: &dyn Store, options: &Options) -> Result<(), Fai
     let page = PageRequest { before: options.before, limit: options.limit };
     let page = list_messages(store, &Actor::command_line(), &options.selection.filter(), page).await?;
     if options.json {
-        return say_json(&page);
+        let messages: Vec<MessageSummary> = page.messages.into_iter().map(MessageSummary::from).collect();
+        return say_json(&json!({ "messages": messages, "next": page.next }));
     }
     if page.messages.is_empty() {
         return say("no messages");
@@ -143,7 +147,7 @@ fn row(message: &MessageRecord) -> Vec<String> {
 pub(super) async fn show(store: &dyn Store, one: &One) -> Result<(), Failure> {
     let detail = find_message(store, &Actor::command_line(), one.id).await?;
     if one.json {
-        return say_json(&detail);
+        return say_json(&MessageView::from(detail));
     }
     say(lines(&detail).join("\n"))
 }
