@@ -93,7 +93,7 @@ def test_nothing_acknowledged_is_lost_and_only_the_uncertain_is_sent_twice(on_un
     doubled = [
         record["id"]
         for record in records.values()
-        if delivered[record["envelope"]["recipients"][0]["address"]] > 1 and not record["may_be_duplicated"]
+        if delivered[record["envelope"]["to"][0]] > 1 and not record["may_be_duplicated"]
     ]
     assert not doubled, "delivered twice without a word"
     if on_uncertain == "hold":
