@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use settings::OnUncertain;
 use store::{AttemptReport, Claim, Explanation, MessageState, RecipientOutcome, Store, StoreError};
 
 use crate::rest::Rest;
+use crate::retry::after;
 use crate::{Clock, Delivery, LaneVerdict, Limits, Transport, Upstreams, Verdict};
 
 /// How long to wait before the outcome is offered to a failing store again.
@@ -128,11 +129,6 @@ impl Deliverer {
             tracing::error!(event = "quarantine_failed", message = %id, %error);
         }
     }
-}
-
-pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
-    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-    now.checked_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 fn all_settled(outcomes: &[RecipientOutcome]) -> bool {

@@ -21,8 +21,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{AttemptEnd, Deliverer, after};
+use crate::attempt::{AttemptEnd, Deliverer};
 use crate::rest::Rest;
+use crate::retry::{after, before};
 use crate::uncertain::retry_uncertain;
 use crate::{Transport, UpstreamError};
 
@@ -228,10 +229,6 @@ impl LaneTask {
     fn now(&self) -> Timestamp {
         (self.deliverer.clock)()
     }
-}
-
-fn before(at: Timestamp, span: Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(span).ok().and_then(|span| at.checked_sub(span).ok()).unwrap_or(Timestamp::MIN)
 }
 
 /// A lane as the supervisor starts it.

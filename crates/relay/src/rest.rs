@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use store::{Explanation, LaneId, LanePause, Store, StoreError};
 
-use crate::attempt::after;
+use crate::retry::after;
 use crate::{LaneVerdict, Limits};
 
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 /// Doubles from `first` to `cap`, then spreads each wait by up to a quarter to either side, so that what failed
 /// together does not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,16 @@ impl Backoff {
         let plain = self.first.saturating_mul(1 << doublings).min(self.cap);
         plain.mul_f64(0.75 + 0.5 * random.clamp(0.0, 1.0))
     }
+}
+
+/// Saturating, as both ends of time are far.
+pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+pub(crate) fn before(at: Timestamp, span: Duration) -> Timestamp {
+    SignedDuration::try_from(span).ok().and_then(|span| at.checked_sub(span).ok()).unwrap_or(Timestamp::MIN)
 }
 
 #[cfg(test)]
