@@ -57,22 +57,27 @@ impl LaneTask {
     pub(crate) async fn run(self) {
         let mut state = match self.open().await {
             Ok(Some(state)) => state,
-            Ok(None) => return, // another node works on it
+            // Another node works on it. Should that node die, its lease runs out within this time.
+            Ok(None) => return self.come_back_after(self.deliverer.limits.lease).await,
             Err(error) => {
                 tracing::error!(event = "lane_not_opened", lane = self.id.0, %error);
-                tokio::time::sleep(STORE_RETRY).await;
-                self.wake.notify_one(); // the supervisor starts the lane again
-                return;
+                return self.come_back_after(STORE_RETRY).await;
             }
         };
         if let Err(error) = self.work(&mut state).await {
             tracing::error!(event = "lane_stopped", lane = self.id.0, %error);
-            if !matches!(error, StoreError::LeaseLost) {
-                tokio::time::sleep(STORE_RETRY).await;
-                self.wake.notify_one();
-            }
+            // Also after a lost lease: a process that was suspended takes its lane back, unless another node has it.
+            self.come_back_after(STORE_RETRY).await;
         }
         while state.under_way.join_next().await.is_some() {}
+    }
+
+    /// Waits, and has the supervisor start the lane again once this task has ended.
+    async fn come_back_after(&self, wait: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => self.wake.notify_one(),
+            () = self.stop.cancelled() => {}
+        }
     }
 
     async fn open(&self) -> Result<Option<State>, StoreError> {

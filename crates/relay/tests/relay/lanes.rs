@@ -203,6 +203,18 @@ async fn shutdown_waits_for_attempts_under_way_and_claims_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lane_of_a_node_that_died_is_taken_over_and_its_attempt_is_in_doubt() {
+    let bench = Bench::new().await.shut_down().await;
+    let id = bench.enqueue(message_to(&["a@x.test"])).await;
+    bench.claim_as_another_node(Duration::from_secs(30)).await;
+    let began = tokio::time::Instant::now();
+    let bench = bench.start_again().await;
+    bench.until_state(id, MessageState::Sent).await;
+    assert!(began.elapsed() >= Duration::from_secs(30), "not before its lease is over");
+    assert!(bench.detail(id).await.message.may_be_duplicated);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bug_in_a_transport_costs_one_attempt_and_is_told() {
     let bench = Bench::new().await;
     bench.upstream.panic_on_nth(0);

@@ -71,6 +71,24 @@ impl Bench {
         self.start().await
     }
 
+    pub(crate) async fn start_again(self) -> Self {
+        self.start().await
+    }
+
+    /// Another node takes the lane for that long, claims what is due, and is never heard of again.
+    pub(crate) async fn claim_as_another_node(&self, until: Duration) {
+        let now = self.now();
+        let lane = self.store.lanes_with_work().await.unwrap().remove(0).id;
+        // Our own lease may still run; the other node comes after it.
+        let later = now + SignedDuration::from_mins(10);
+        let until = now + SignedDuration::try_from(until).unwrap();
+        let other = NodeId("another".into());
+        let taken = self.store.lease_lane(lane, &other, None, later + SignedDuration::from_mins(1), later).await;
+        let lease = taken.unwrap().unwrap();
+        self.store.claim(&lease, 1, 500, now).await.unwrap();
+        self.store.lease_lane(lane, &other, Some(&lease), until, later).await.unwrap().unwrap();
+    }
+
     pub(crate) async fn shut_down(mut self) -> Self {
         self.running.take().unwrap().shutdown().await;
         self
