@@ -136,14 +136,6 @@ pub(super) fn recipient_needs_smtputf8() -> Reply {
     Reply::new(53, never(6, 7), "The recipient address is not ASCII: give SMTPUTF8 with MAIL")
 }
 
-pub(super) fn bare_line_ending(character: &str) -> Reply {
-    Reply::new(
-        54,
-        never(6, 0),
-        format!("The message holds a bare {character}; lines must end in CRLF (or set line_endings = normalize here)"),
-    )
-}
-
 /// RFC 5321 §4.2.5: what we do not know to be stored is the client's to send again.
 pub(super) fn not_stored() -> Reply {
     Reply::new(51, later(3, 0), "The message could not be stored; try again later")
@@ -168,6 +160,18 @@ pub(super) fn address_not_served(peer: std::net::IpAddr) -> Reply {
         54,
         never(7, 1),
         format!("Your address {peer} may not send here; the listener's `allow` does not name it"),
+    )
+}
+
+/// The code is the message's, for it is the message that must not come again like this; then the connection ends.
+pub(super) fn bare_line_ending(character: &str) -> Reply {
+    Reply::new(
+        54,
+        never(6, 0),
+        format!(
+            "The message holds a bare {character}; lines must end in CRLF (or set line_endings = normalize here); \
+             closing the connection"
+        ),
     )
 }
 

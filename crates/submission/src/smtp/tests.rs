@@ -28,6 +28,7 @@ dialogs! {
     auth_unknown_mechanism,
     auth_wrong_password,
     bare_cr_in_a_command_is_refused,
+    bare_cr_in_data_is_refused,
     bare_lf_in_data_is_normalized,
     bare_lf_in_data_is_refused,
     bare_lf_lines_are_taken_from_old_devices,

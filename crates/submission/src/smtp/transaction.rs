@@ -2,7 +2,8 @@
 //!
 //! Promise: the transaction is over after every outcome, because it is taken out of the session before anything can
 //! happen to it. A message that cannot be taken is still read to its end, so that none of it is read as commands; a
-//! client that goes away before its end leaves nothing behind.
+//! client that goes away before its end leaves nothing behind. A message refused for a bare CR or LF is the session's
+//! last.
 
 use mail::Envelope;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,14 +32,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             }
             Some(envelope) => envelope,
         };
-        let reply = match self.begin(envelope).await {
-            Err(refusal) => refused(&refusal),
+        match self.begin(envelope).await {
+            Err(refusal) => Ok(self.answer(&refused(&refusal))),
             Ok(incoming) => {
                 self.answer(&replies::go_ahead());
-                self.receive(incoming).await?
+                self.receive(incoming).await
             }
-        };
-        Ok(self.answer(&reply))
+        }
     }
 
     async fn begin(&self, envelope: Envelope) -> Result<Incoming, Refusal> {
@@ -53,8 +53,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         self.context.shared.intake.begin(origin, envelope).await
     }
 
-    /// Reads the message to its end; the reply says what became of it.
-    async fn receive(&mut self, incoming: Incoming) -> Result<Reply, Gone> {
+    /// Reads the message to its end and says what became of it.
+    async fn receive(&mut self, incoming: Incoming) -> Result<Flow, Gone> {
         let limits = &self.context.shared.limits;
         let max_message_bytes = self.context.shared.intake.max_message_bytes();
         let most = usize::try_from(max_message_bytes).unwrap_or(usize::MAX);
@@ -83,7 +83,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             // A fault never goes away, so this cannot be; if it were, the client would have to try again.
             (None, Sink { incoming: None, refusal: None }) => replies::not_stored(),
         };
-        Ok(reply)
+        let flow = self.answer(&reply);
+        // The client and we may not agree on where the message ended, so what stands behind it may be somebody's content.
+        let is_end_in_doubt = matches!(reader.fault(), Some(DataFault::BareCr | DataFault::BareLf));
+        Ok(if is_end_in_doubt { Flow::Close } else { flow })
     }
 
     async fn commit(&mut self, incoming: Incoming) -> Reply {
