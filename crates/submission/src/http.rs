@@ -13,6 +13,7 @@ mod authorize;
 mod body;
 mod filter;
 mod idempotency;
+mod openapi;
 mod problem;
 mod read;
 mod submit;
@@ -89,6 +90,7 @@ pub fn router(intake: Intake, limits: HttpLimits) -> Router {
     Router::new()
         .route("/api/v1/messages", get(read::list_messages).post(submit::submit_message))
         .route("/api/v1/messages/{id}", get(read::show_message))
+        .route("/api/openapi.json", get(openapi::show))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(api.clone(), bound_requests))
         .layer(from_fn(observe_problems))

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use mail::compose::ComposeError;
 use serde::Serialize;
 use store::StoreError;
+use utoipa::ToSchema;
 
 use crate::intake::{AuthError, Refusal, RefusalKind};
 
@@ -12,7 +13,7 @@ use crate::intake::{AuthError, Refusal, RefusalKind};
 const RETRY_AFTER_TROUBLE_SECONDS: u64 = 60;
 
 /// An error answer. `detail` is for the person who reads it and says what to do; `code` is for programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,

@@ -4,18 +4,32 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use mail::MessageId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::authorize::SignedIn;
+use super::openapi::DateTime;
 use super::{Api, MessageSummary, MessageView, Problem, filter};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MessagePage {
     messages: Vec<MessageSummary>,
     /// The `cursor` of the next page; null on the last.
+    #[schema(value_type = Option<String>)]
     next: Option<MessageId>,
 }
 
 /// A message of another account is answered like one that does not exist.
+#[utoipa::path(
+    get,
+    path = "/api/v1/messages/{id}",
+    tag = "messages",
+    params(("id" = String, Path, description = "As in `Queued as ID` and in the answer to the submission")),
+    responses(
+        (status = 200, description = "Everything about the message", body = MessageView),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such message of this account", body = Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn show_message(
     State(api): State<Api>,
     signed_in: SignedIn,
@@ -29,6 +43,27 @@ pub(super) async fn show_message(
     Ok(Json(detail.into()))
 }
 
+/// The account's messages, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/messages",
+    tag = "messages",
+    params(
+        ("status" = Option<String>, Query, description = "States, separated by commas"),
+        ("q" = Option<String>, Query, description = "Text in sender, recipients, subject or id"),
+        ("from" = Option<String>, Query, description = "Text in the sender's address"),
+        ("to" = Option<String>, Query, description = "A recipient"),
+        ("since" = Option<DateTime>, Query, description = "Arrived then or later"),
+        ("until" = Option<DateTime>, Query, description = "Arrived before then"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Messages at most, 1 to 200; 50 if left out"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = MessagePage),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn list_messages(
     State(api): State<Api>,
     signed_in: SignedIn,

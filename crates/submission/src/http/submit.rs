@@ -11,10 +11,12 @@ use serde::Serialize;
 use store::{MessageState, Priority};
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::authorize::SignedIn;
 use super::body::Pieces;
 use super::idempotency::Idempotency;
+use super::openapi::{MessageRequest, MessageStatus};
 use super::{Api, KIB, Problem, submit_raw};
 use crate::intake::{Incoming, SubmissionOptions};
 
@@ -22,12 +24,45 @@ use crate::intake::{Incoming, SubmissionOptions};
 const INLINE_WORK_BYTES: usize = 256 * 1024;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-#[derive(Debug, Serialize)]
-struct Accepted {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    #[schema(value_type = String)]
     id: mail::MessageId,
+    #[schema(value_type = MessageStatus)]
     status: MessageState,
 }
 
+/// Hands in one message. `202`: it is on disk.
+///
+/// As `message/rfc822`, the envelope is `from` and `to` of the query; what is left out is taken from the header.
+#[utoipa::path(
+    post,
+    path = "/api/v1/messages",
+    tag = "messages",
+    params(
+        ("from" = Option<String>, Query, description = "Envelope sender of a message/rfc822; empty for none"),
+        ("to" = Option<Vec<String>>, Query, description = "Envelope recipients of a message/rfc822"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 hours: the same answer, no second message"),
+    ),
+    request_body(content(
+        (MessageRequest = "application/json"),
+        (Vec<u8> = "message/rfc822"),
+    )),
+    responses(
+        (status = 202, description = "Durably queued", body = Accepted, headers(
+            ("Location" = String, description = "Where the message is shown"),
+            ("Idempotent-Replayed" = String, description = "`true`: an earlier request with this key stands for this one"),
+        )),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The account may not do this", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON nor message/rfc822", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The message cannot be, or the Idempotency-Key stands for another", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The account's rate is used up; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not now; see Retry-After", body = Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn submit_message(
     State(api): State<Api>,
     signed_in: SignedIn,

@@ -7,68 +7,91 @@ use store::{
     Attempt, Event, Explanation, MessageDetail, MessageRecord, MessageState, Priority, RecipientOutcome,
     RecipientState, RecipientStatus, Via,
 };
+use utoipa::ToSchema;
+
+use super::openapi::{DateTime, EventView, ExplanationView, MessageStatus, PriorityName, RecipientStatusName, WayIn};
 
 /// One line of the list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct MessageSummary {
+    #[schema(value_type = String)]
     pub id: MessageId,
+    #[schema(value_type = MessageStatus)]
     pub status: MessageState,
+    #[schema(value_type = DateTime)]
     pub received_at: Timestamp,
     pub envelope: EnvelopeView,
+    #[schema(value_type = Option<String>)]
     pub from: Option<Address>,
     pub subject: Option<String>,
     pub size_bytes: u64,
+    #[schema(value_type = WayIn)]
     pub via: Via,
     /// Then it fails instead of being tried again.
+    #[schema(value_type = DateTime)]
     pub expires_at: Timestamp,
     /// When it is tried next, while it is queued.
+    #[schema(value_type = Option<DateTime>)]
     pub due_at: Option<Timestamp>,
     /// An attempt's answer was lost: a recipient may get it twice.
     pub may_be_duplicated: bool,
+    #[schema(value_type = Option<ExplanationView>)]
     pub error: Option<Explanation>,
 }
 
 /// `from` is null for a report (`MAIL FROM:<>`).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct EnvelopeView {
+    #[schema(value_type = Option<String>)]
     pub from: Option<Address>,
+    #[schema(value_type = Vec<String>)]
     pub to: Vec<Address>,
 }
 
 /// Everything about one message.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct MessageView {
     #[serde(flatten)]
     pub summary: MessageSummary,
     pub message_id: Option<String>,
+    #[schema(value_type = PriorityName)]
     pub priority: Priority,
     pub recipients: Vec<RecipientView>,
     pub attempts: Vec<AttemptView>,
+    #[schema(value_type = Vec<EventView>)]
     pub events: Vec<Event>,
+    #[schema(value_type = Option<Object>)]
     pub metadata: Option<serde_json::Value>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct RecipientView {
+    #[schema(value_type = String)]
     pub address: Address,
+    #[schema(value_type = RecipientStatusName)]
     pub status: RecipientState,
     /// As in `5.1.1`.
     pub enhanced_status: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AttemptView {
+    #[schema(value_type = DateTime)]
     pub started_at: Timestamp,
     /// Null: under way, or its end was lost.
+    #[schema(value_type = Option<DateTime>)]
     pub ended_at: Option<Timestamp>,
+    #[schema(value_type = String)]
     pub mailbox: Address,
     pub recipients: Vec<OutcomeView>,
+    #[schema(value_type = Option<ExplanationView>)]
     pub explanation: Option<Explanation>,
     pub request_id: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct OutcomeView {
+    #[schema(value_type = String)]
     pub address: Address,
     /// `accepted`, `deferred`, `refused`, `uncertain`; null until the attempt ended.
     pub outcome: Option<&'static str>,
