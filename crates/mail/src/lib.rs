@@ -15,7 +15,6 @@ mod header_edit;
 mod id;
 pub mod line_endings;
 pub mod recipients;
-pub mod split;
 mod status;
 pub mod trace;
 
