@@ -7,14 +7,16 @@ FUZZ_SECONDS ?= 60
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-foreign needs lint fmt bench fuzz
+.PHONY: help build demo test test-rust test-foreign needs lint fmt bench fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Build all and watch mail go from SMTP, HTTP and sendmail through Microsoft Graph (ONCE=1: exit when it arrived)
-	$(CARGO) build --locked --release -p postern
+demo: build ## Build all and watch mail go from SMTP, HTTP and sendmail through Microsoft Graph (ONCE=1: exit when it arrived)
 	target/release/postern demo $(if $(ONCE),--once)
+
+build: ## Build the program: target/release/postern
+	$(CARGO) build --locked --release -p postern
 
 test: test-rust test-foreign ## Run all tests, installing what they need
 
