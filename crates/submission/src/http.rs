@@ -23,15 +23,19 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use tokio::sync::Semaphore;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::intake::Intake;
 
@@ -87,14 +91,21 @@ pub fn router(intake: Intake, limits: HttpLimits) -> Router {
         json_budget: Arc::new(Semaphore::new(budget)),
         limits: Arc::new(limits),
     };
-    Router::new()
-        .route("/api/v1/messages", get(read::list_messages).post(submit::submit_message))
-        .route("/api/v1/messages/{id}", get(read::show_message))
-        .route("/api/openapi.json", get(openapi::show))
+    let (calls, description) = calls();
+    calls
+        .route("/api/openapi.json", get(move || ready(Json(description.clone()))))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(api.clone(), bound_requests))
         .layer(from_fn(observe_problems))
         .with_state(api)
+}
+
+/// The calls and what describes them, made of one list: a call cannot be there without its description.
+fn calls() -> (Router<Api>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .routes(routes!(read::list_messages, submit::submit_message))
+        .routes(routes!(read::show_message))
+        .split_for_parts()
 }
 
 async fn method_not_allowed() -> Response {

@@ -7,17 +7,19 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::authorize::SignedIn;
-use super::openapi::DateTime;
+use super::openapi::{AnyCall, DateTime};
 use super::{Api, MessageSummary, MessageView, Problem, filter};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MessagePage {
     messages: Vec<MessageSummary>,
     /// The `cursor` of the next page; null on the last.
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     next: Option<MessageId>,
 }
 
+/// Shows one message.
+///
 /// A message of another account is answered like one that does not exist.
 #[utoipa::path(
     get,
@@ -26,7 +28,7 @@ pub(super) struct MessagePage {
     params(("id" = String, Path, description = "As in `Queued as ID` and in the answer to the submission")),
     responses(
         (status = 200, description = "Everything about the message", body = MessageView),
-        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        AnyCall,
         (status = 404, description = "No such message of this account", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -43,15 +45,15 @@ pub(super) async fn show_message(
     Ok(Json(detail.into()))
 }
 
-/// The account's messages, newest first.
+/// Lists the account's messages, newest first.
 #[utoipa::path(
     get,
     path = "/api/v1/messages",
     tag = "messages",
     params(
         ("status" = Option<String>, Query, description = "States, separated by commas"),
-        ("q" = Option<String>, Query, description = "Text in sender, recipients, subject or id"),
-        ("from" = Option<String>, Query, description = "Text in the sender's address"),
+        ("q" = Option<String>, Query, description = "Text in sender, recipients, subject or an id"),
+        ("from" = Option<String>, Query, description = "Text in the envelope sender or the header From"),
         ("to" = Option<String>, Query, description = "A recipient"),
         ("since" = Option<DateTime>, Query, description = "Arrived then or later"),
         ("until" = Option<DateTime>, Query, description = "Arrived before then"),
@@ -61,7 +63,7 @@ pub(super) async fn show_message(
     responses(
         (status = 200, description = "A page", body = MessagePage),
         (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        AnyCall,
     )
 )]
 pub(super) async fn list_messages(

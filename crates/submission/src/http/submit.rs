@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::authorize::SignedIn;
 use super::body::Pieces;
 use super::idempotency::Idempotency;
-use super::openapi::{MessageRequest, MessageStatus};
+use super::openapi::{AnyCall, MessageRequest, MessageStatus, RawMessage};
 use super::{Api, KIB, Problem, submit_raw};
 use crate::intake::{Incoming, SubmissionOptions};
 
@@ -46,7 +46,7 @@ pub(super) struct Accepted {
     ),
     request_body(content(
         (MessageRequest = "application/json"),
-        (Vec<u8> = "message/rfc822"),
+        (RawMessage = "message/rfc822"),
     )),
     responses(
         (status = 202, description = "Durably queued", body = Accepted, headers(
@@ -54,13 +54,14 @@ pub(super) struct Accepted {
             ("Idempotent-Replayed" = String, description = "`true`: an earlier request with this key stands for this one"),
         )),
         (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The account may not do this", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The message did not arrive in time", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Neither JSON nor message/rfc822", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The message cannot be, or the Idempotency-Key stands for another", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The account's rate is used up; see Retry-After", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not now; see Retry-After", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The account's rate is used up", body = Problem, content_type = "application/problem+json", headers(
+            ("Retry-After" = u64, description = "In seconds"),
+        )),
+        AnyCall,
     )
 )]
 pub(super) async fn submit_message(

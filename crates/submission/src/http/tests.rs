@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use store::SettingsChange;
 use tower::ServiceExt;
 
+use super::openapi::validation::Described;
 use super::*;
 use crate::intake::Limits;
 use crate::test_world::{World, account};
@@ -16,19 +17,20 @@ use crate::test_world::{World, account};
 const TOKEN: &str = "t0ken";
 const OTHER_TOKEN: &str = "0ther";
 
-struct Service {
-    world: World,
+pub(super) struct Service {
+    pub(super) world: World,
     router: Router,
+    described: Described,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
 }
 
 impl Service {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(Limits::default(), HttpLimits::default(), |_| {}).await
     }
 
@@ -41,16 +43,28 @@ impl Service {
             Account { id: AccountId("a2".into()), name: "crm".into(), token_digest: digest(OTHER_TOKEN), ..account() };
         world.change(vec![SettingsChange::PutAccount(first), SettingsChange::PutAccount(other)]).await;
         let router = router(world.intake.clone(), http);
-        Self { world, router }
+        Self { world, router, described: Described::new() }
     }
 
+    /// The answer, which must be one that the description of the API knows.
     async fn call(&self, request: Request<Body>) -> Answer {
         let mut request = request;
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 1, 2, 3], 4000))));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        let is_call = path.starts_with("/api/v1/") && parts.status != StatusCode::METHOD_NOT_ALLOWED;
+        if is_call {
+            let described = self.described.answer((&method, &path), (parts.status, &parts.headers, &body));
+            described.unwrap_or_else(|fault| panic!("{method} {path}: {fault}\n{} {body}", parts.status));
+        }
         Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Without a token.
+    pub(super) async fn ask(&self, method: &str, path: &str) -> Answer {
+        self.call(request(method, path).body(Body::empty()).unwrap()).await
     }
 
     async fn get(&self, path: &str, token: &str) -> Answer {
@@ -66,7 +80,7 @@ impl Service {
         self.call(request.body(body.into()).unwrap()).await
     }
 
-    async fn post_json(&self, json: &serde_json::Value) -> Answer {
+    pub(super) async fn post_json(&self, json: &serde_json::Value) -> Answer {
         self.post("/api/v1/messages", "application/json", None, json.to_string()).await
     }
 
@@ -76,7 +90,7 @@ impl Service {
 }
 
 impl Answer {
-    fn id(&self) -> String {
+    pub(super) fn id(&self) -> String {
         let json: serde_json::Value = serde_json::from_str(&self.body).unwrap();
         json["id"].as_str().unwrap_or_else(|| panic!("{} {}", self.status, self.body)).to_owned()
     }

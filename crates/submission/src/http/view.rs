@@ -9,7 +9,9 @@ use store::{
 };
 use utoipa::ToSchema;
 
-use super::openapi::{DateTime, EventView, ExplanationView, MessageStatus, PriorityName, RecipientStatusName, WayIn};
+use super::openapi::{
+    DateTime, EventView, ExplanationView, MessageStatus, OutcomeName, PriorityName, RecipientStatusName, WayIn,
+};
 
 /// One line of the list.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -21,8 +23,9 @@ pub struct MessageSummary {
     #[schema(value_type = DateTime)]
     pub received_at: Timestamp,
     pub envelope: EnvelopeView,
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     pub from: Option<Address>,
+    #[schema(required)]
     pub subject: Option<String>,
     pub size_bytes: u64,
     #[schema(value_type = WayIn)]
@@ -31,18 +34,18 @@ pub struct MessageSummary {
     #[schema(value_type = DateTime)]
     pub expires_at: Timestamp,
     /// When it is tried next, while it is queued.
-    #[schema(value_type = Option<DateTime>)]
+    #[schema(required, value_type = Option<DateTime>)]
     pub due_at: Option<Timestamp>,
     /// An attempt's answer was lost: a recipient may get it twice.
     pub may_be_duplicated: bool,
-    #[schema(value_type = Option<ExplanationView>)]
+    #[schema(required, value_type = Option<ExplanationView>)]
     pub error: Option<Explanation>,
 }
 
 /// `from` is null for a report (`MAIL FROM:<>`).
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct EnvelopeView {
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     pub from: Option<Address>,
     #[schema(value_type = Vec<String>)]
     pub to: Vec<Address>,
@@ -53,6 +56,7 @@ pub struct EnvelopeView {
 pub struct MessageView {
     #[serde(flatten)]
     pub summary: MessageSummary,
+    #[schema(required)]
     pub message_id: Option<String>,
     #[schema(value_type = PriorityName)]
     pub priority: Priority,
@@ -60,7 +64,7 @@ pub struct MessageView {
     pub attempts: Vec<AttemptView>,
     #[schema(value_type = Vec<EventView>)]
     pub events: Vec<Event>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(required, value_type = Value)]
     pub metadata: Option<serde_json::Value>,
 }
 
@@ -71,6 +75,7 @@ pub struct RecipientView {
     #[schema(value_type = RecipientStatusName)]
     pub status: RecipientState,
     /// As in `5.1.1`.
+    #[schema(required)]
     pub enhanced_status: Option<String>,
 }
 
@@ -79,13 +84,14 @@ pub struct AttemptView {
     #[schema(value_type = DateTime)]
     pub started_at: Timestamp,
     /// Null: under way, or its end was lost.
-    #[schema(value_type = Option<DateTime>)]
+    #[schema(required, value_type = Option<DateTime>)]
     pub ended_at: Option<Timestamp>,
     #[schema(value_type = String)]
     pub mailbox: Address,
     pub recipients: Vec<OutcomeView>,
-    #[schema(value_type = Option<ExplanationView>)]
+    #[schema(required, value_type = Option<ExplanationView>)]
     pub explanation: Option<Explanation>,
+    #[schema(required)]
     pub request_id: Option<String>,
 }
 
@@ -93,8 +99,10 @@ pub struct AttemptView {
 pub struct OutcomeView {
     #[schema(value_type = String)]
     pub address: Address,
-    /// `accepted`, `deferred`, `refused`, `uncertain`; null until the attempt ended.
+    /// Null until the attempt ended.
+    #[schema(required, value_type = Option<OutcomeName>)]
     pub outcome: Option<&'static str>,
+    #[schema(required)]
     pub enhanced_status: Option<String>,
 }
 

@@ -2,11 +2,29 @@
 
 #![allow(dead_code, reason = "the derive reads them; nobody builds them")]
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use std::collections::BTreeMap;
 
-/// RFC 3339, in UTC.
-#[derive(Debug, Serialize, ToSchema)]
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::http::Problem;
+
+/// What every call may answer.
+#[derive(IntoResponses)]
+pub(in crate::http) enum AnyCall {
+    /// No valid token
+    #[response(status = 401, content_type = "application/problem+json", headers(("WWW-Authenticate" = String, description = "`Bearer`")))]
+    NoToken(Problem),
+    /// The account may not do this, or not from this network
+    #[response(status = 403, content_type = "application/problem+json")]
+    NotAllowed(Problem),
+    /// Not now
+    #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u64, description = "In seconds")))]
+    NotNow(Problem),
+}
+
+/// RFC 3339. Answers are in UTC.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub(in crate::http) struct DateTime(String);
 
@@ -42,7 +60,7 @@ pub(in crate::http) enum WayIn {
     Cli,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::http) enum PriorityName {
     High,
@@ -54,15 +72,24 @@ pub(in crate::http) enum PriorityName {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ExplanationView {
     what: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    who: Option<String>,
+    #[serde(default)]
+    why: String,
+    #[serde(default)]
+    fix: String,
+    #[serde(default)]
+    who: String,
     /// The upstream's own code.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::http) enum OutcomeName {
+    Accepted,
+    Deferred,
+    Refused,
+    Uncertain,
 }
 
 /// Something that happened to the message beside attempts.
@@ -71,11 +98,17 @@ pub(in crate::http) struct EventView {
     at: DateTime,
     kind: String,
     actor: String,
+    #[schema(required)]
     detail: Option<String>,
 }
 
+/// The message as it is (RFC 5322), header and body.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(in crate::http) struct RawMessage(Vec<u8>);
+
 /// One mailbox, or several: `Name <user@example.org>`.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub(in crate::http) enum OneOrSeveral {
     One(String),
@@ -83,7 +116,8 @@ pub(in crate::http) enum OneOrSeveral {
 }
 
 /// The message in JSON. At least one recipient; an unknown field is an error.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::http) struct MessageRequest {
     /// `Name <user@example.org>`
     from: String,
@@ -91,24 +125,28 @@ pub(in crate::http) struct MessageRequest {
     cc: Option<OneOrSeveral>,
     bcc: Option<OneOrSeveral>,
     reply_to: Option<OneOrSeveral>,
-    subject: Option<String>,
+    #[serde(default)]
+    subject: String,
     text: Option<String>,
     html: Option<String>,
-    attachments: Option<Vec<AttachmentRequest>>,
+    #[serde(default)]
+    attachments: Vec<AttachmentRequest>,
     /// Further header fields, name to value.
-    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
-    headers: Option<serde_json::Value>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
     priority: Option<PriorityName>,
     /// Not before then.
     send_at: Option<DateTime>,
     /// The submitter's own labels; not part of the message.
-    #[schema(value_type = Option<Object>)]
+    #[serde(default)]
+    #[schema(value_type = Value)]
     metadata: Option<serde_json::Value>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::http) struct AttachmentRequest {
-    filename: Option<String>,
+    filename: String,
     /// `application/octet-stream` if left out.
     content_type: Option<String>,
     /// Base64.
