@@ -11,8 +11,10 @@ mod emails;
 mod route;
 mod sealed;
 mod sender_pattern;
+mod sign_in;
 mod snapshot;
 mod tenant;
+mod user;
 
 pub use account::{Account, AccountId};
 pub use connection::{
@@ -22,5 +24,7 @@ pub use emails::{ConnectionType, Emails, FromPolicy};
 pub use route::{Mailbox, Route, RouteId, RoutedTo};
 pub use sealed::Sealed;
 pub use sender_pattern::{SenderPattern, SenderPatternError};
+pub use sign_in::{GroupRole, OpenIdProvider, SignIn};
 pub use snapshot::{Settings, Unrouted};
 pub use tenant::{Certificate, Cloud, Credential, CustomCloud, Tenant, TenantId};
+pub use user::{ApiToken, ApiTokenId, OpenIdSubject, Role, User, UserId};

@@ -3,7 +3,10 @@
 use mail::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AccountId, Connection, ConnectionId, Emails, Mailbox, Route, RoutedTo, Tenant, TenantId};
+use crate::{
+    Account, AccountId, ApiToken, Connection, ConnectionId, Emails, Mailbox, Route, RoutedTo, SignIn, Tenant, TenantId,
+    User, UserId,
+};
 
 /// One consistent snapshot. `version` grows with every change.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,6 +18,9 @@ pub struct Settings {
     /// In order: the first match wins.
     pub routes: Vec<Route>,
     pub accounts: Vec<Account>,
+    pub users: Vec<User>,
+    pub api_tokens: Vec<ApiToken>,
+    pub sign_in: SignIn,
 }
 
 /// Why no route takes a message. It stays queued until the settings do.
@@ -72,6 +78,16 @@ impl Settings {
 
     pub fn account_named(&self, name: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.name == name)
+    }
+
+    pub fn user(&self, id: &UserId) -> Option<&User> {
+        self.users.iter().find(|user| user.id == *id)
+    }
+
+    /// Letter case does not matter: people type their names as they like.
+    pub fn user_named(&self, name: &str) -> Option<&User> {
+        let wanted = name.to_lowercase();
+        self.users.iter().find(|user| user.name.to_lowercase() == wanted)
     }
 }
 

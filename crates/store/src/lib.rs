@@ -12,10 +12,12 @@
 mod body;
 mod durable;
 mod error;
+mod history;
 mod keyring;
 mod lane;
 mod message;
 mod query;
+mod session;
 mod spool;
 mod state;
 mod store;
@@ -25,6 +27,7 @@ pub mod sqlite;
 
 pub use body::{BodyReader, BodyWriter, INLINE_BODY_MAX_BYTES, StagedBody};
 pub use error::StoreError;
+pub use history::{HISTORY_STEP_SECONDS, HistoryPoint};
 pub use keyring::{KeyRing, KeyRingError, SecretField};
 pub use lane::{Lane, LaneId, LanePause, Lease, NodeId};
 pub use message::{
@@ -32,5 +35,6 @@ pub use message::{
     MessageRecord, NewMessage, Priority, RecipientOutcome, RecipientState, RecipientStatus, Via,
 };
 pub use query::{Counts, Filter, Page, PageRequest};
+pub use session::{Grant, Session};
 pub use state::{MessageState, Operation};
-pub use store::{AuditEntry, Change, SettingsChange, Store};
+pub use store::{AuditEntry, AuditRecord, Change, SettingsChange, Store};

@@ -5,6 +5,7 @@
 
 mod delivery;
 mod held;
+mod past;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,15 +13,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mail::{Address, MessageId};
-use settings::{AccountId, RoutedTo, Settings};
+use settings::{AccountId, ConnectionId, RoutedTo, Settings, UserId};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    AttemptReport, AuditEntry, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Event, Explanation, Filter,
-    IdempotencyKey, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage, NodeId,
-    Operation, Page, PageRequest, RecipientState, SettingsChange, Store, StoreError,
+    AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Event,
+    Explanation, Filter, Grant, HistoryPoint, IdempotencyKey, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail,
+    MessageState, NewMessage, NodeId, Operation, Page, PageRequest, RecipientState, Session, SettingsChange, Store,
+    StoreError,
 };
 use held::{Held, HeldLane};
+use past::{Happened, Past};
 
 /// Lives as long as the process.
 #[derive(Debug)]
@@ -42,6 +45,10 @@ struct State {
     /// Recipients of the attempts that a lane started in an hour since 1970.
     hours: BTreeMap<(LaneId, i64), u64>,
     audit: Vec<AuditEntry>,
+    sessions: BTreeMap<String, Session>,
+    grants: BTreeMap<ConnectionId, Grant>,
+    history: Past,
+    account_use: BTreeMap<AccountId, Timestamp>,
     news: Vec<Change>,
 }
 
@@ -122,8 +129,14 @@ impl State {
         }
         let lane = message.routed_to.as_ref().map(|key| self.lane_for(key));
         self.arrived += 1;
+        let received_at = message.received_at;
+        if let Some(account) = message.account.clone() {
+            let last = self.account_use.entry(account).or_insert(received_at);
+            *last = received_at.max(*last);
+        }
         let held = Held::new(message, body, self.arrived, lane.map(|lane| (lane, self.key_of(lane))));
         self.messages.insert(id, held);
+        self.remember(received_at, Happened::Accepted);
         self.announce(id);
         Ok(Enqueued::New(id))
     }
@@ -144,6 +157,11 @@ impl State {
             next_due: on_lane().filter_map(|held| held.shown().due_at).min(),
             pause: lane.pause.clone(),
         })
+    }
+
+    fn remember(&mut self, at: Timestamp, happened: Happened) {
+        let waiting = self.messages.values().filter(|held| held.waits()).count();
+        self.history.add(at, happened, waiting.try_into().unwrap_or(u64::MAX));
     }
 
     fn ids(&self, wanted: impl Fn(&Held) -> bool, limit: u32) -> Vec<MessageId> {
@@ -206,6 +224,7 @@ impl State {
         pending.for_each(|recipient| recipient.state = RecipientState::Failed);
         held.events.push(by_the_system(now, "failed", Some(reason.what.clone())));
         held.record.last_error = Some(reason);
+        self.remember(now, Happened::Failed);
         self.announce(id);
         Ok(())
     }
@@ -265,6 +284,11 @@ fn apply(settings: &mut Settings, change: SettingsChange) {
         SettingsChange::SetRoutes(routes) => settings.routes = routes,
         SettingsChange::PutAccount(account) => put(&mut settings.accounts, account, |account| account.id.clone()),
         SettingsChange::RemoveAccount(id) => settings.accounts.retain(|account| account.id != id),
+        SettingsChange::PutUser(user) => put(&mut settings.users, user, |user| user.id.clone()),
+        SettingsChange::RemoveUser(id) => settings.users.retain(|user| user.id != id),
+        SettingsChange::PutApiToken(token) => put(&mut settings.api_tokens, token, |token| token.id.clone()),
+        SettingsChange::RemoveApiToken(id) => settings.api_tokens.retain(|token| token.id != id),
+        SettingsChange::PutSignIn(sign_in) => settings.sign_in = sign_in,
     }
 }
 
@@ -286,6 +310,18 @@ impl Store for ModelStore {
     async fn lanes_with_work(&self) -> Result<Vec<Lane>, StoreError> {
         let state = self.read();
         Ok(state.lanes.keys().filter_map(|id| state.lane(*id)).filter(|lane| lane.waiting > 0).collect())
+    }
+
+    async fn lanes(&self, limit: u32) -> Result<Vec<Lane>, StoreError> {
+        let state = self.read();
+        let mut lanes: Vec<Lane> = state.lanes.keys().filter_map(|id| state.lane(*id)).collect();
+        let place = |lane: &Lane| {
+            let mailbox = lane.key.mailbox.as_str().to_lowercase();
+            (std::cmp::Reverse(lane.waiting), lane.key.connection.clone(), mailbox)
+        };
+        lanes.sort_by_key(place);
+        lanes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(lanes)
     }
 
     async fn lane(&self, lane: LaneId) -> Result<Lane, StoreError> {
@@ -372,6 +408,14 @@ impl Store for ModelStore {
         Ok(self.read().counts())
     }
 
+    async fn history(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HistoryPoint>, StoreError> {
+        Ok(self.read().history.between(since, until))
+    }
+
+    async fn last_submissions(&self) -> Result<Vec<(AccountId, Timestamp)>, StoreError> {
+        Ok(self.read().account_use.iter().map(|(account, at)| (account.clone(), *at)).collect())
+    }
+
     async fn operate(
         &self,
         id: MessageId,
@@ -436,9 +480,72 @@ impl Store for ModelStore {
         })
     }
 
-    async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(self.read().audit.iter().rev().take(limit).cloned().collect())
+        let state = self.read();
+        let numbered = (1..).zip(&state.audit).map(|(number, entry)| AuditRecord { number, entry: entry.clone() });
+        let mut older: Vec<AuditRecord> =
+            numbered.filter(|record| before.is_none_or(|before| record.number < before)).collect();
+        older.reverse();
+        older.truncate(limit);
+        Ok(older)
+    }
+
+    async fn record_audit(&self, audit: AuditEntry) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.audit.push(audit);
+            Ok(())
+        })
+    }
+
+    async fn put_session(&self, session: Session) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.sessions.insert(session.digest.clone(), session);
+            Ok(())
+        })
+    }
+
+    async fn session(&self, digest: &str) -> Result<Option<Session>, StoreError> {
+        Ok(self.read().sessions.get(digest).cloned())
+    }
+
+    async fn sessions(&self, user: Option<&UserId>) -> Result<Vec<Session>, StoreError> {
+        let state = self.read();
+        let wanted = state.sessions.values().filter(|session| user.is_none_or(|user| session.user == *user));
+        let mut found: Vec<Session> = wanted.cloned().collect();
+        found.sort_by(|a, b| b.last_seen_at.cmp(&a.last_seen_at).then_with(|| a.digest.cmp(&b.digest)));
+        Ok(found)
+    }
+
+    async fn remove_sessions(&self, digests: Vec<String>) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.sessions.retain(|digest, _| !digests.contains(digest));
+            Ok(())
+        })
+    }
+
+    async fn purge_sessions(&self, idle_since: Timestamp, created_before: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| {
+            let before = state.sessions.len();
+            let lives = |session: &Session| session.last_seen_at >= idle_since && session.created_at >= created_before;
+            state.sessions.retain(|_, session| lives(session));
+            Ok((before - state.sessions.len()).try_into().unwrap_or(u64::MAX))
+        })
+    }
+
+    async fn grant(&self, connection: &ConnectionId) -> Result<Option<Grant>, StoreError> {
+        Ok(self.read().grants.get(connection).cloned())
+    }
+
+    async fn put_grant(&self, connection: &ConnectionId, grant: Option<Grant>) -> Result<(), StoreError> {
+        self.write(|state| {
+            match grant {
+                Some(grant) => drop(state.grants.insert(connection.clone(), grant)),
+                None => drop(state.grants.remove(connection)),
+            }
+            state.news.push(Change::Grant(connection.clone()));
+            Ok(())
+        })
     }
 
     fn key_ring(&self) -> Arc<KeyRing> {

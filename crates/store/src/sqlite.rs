@@ -19,6 +19,7 @@ mod keys;
 mod lock;
 mod neighbours;
 mod operate;
+mod people;
 mod readers;
 mod row;
 mod schema;
@@ -39,16 +40,16 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mail::{Address, MessageId};
-use settings::{RoutedTo, Settings};
+use settings::{AccountId, ConnectionId, RoutedTo, Settings, UserId};
 use tokio::sync::{broadcast, watch};
 
 use crate::body::off_thread;
 use crate::durable::create_folder;
 use crate::spool::Spool;
 use crate::{
-    AttemptReport, AuditEntry, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Explanation, Filter, KeyRing,
-    Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage, NodeId, Operation, Page, PageRequest,
-    SettingsChange, Store, StoreError,
+    AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Explanation,
+    Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage,
+    NodeId, Operation, Page, PageRequest, Session, SettingsChange, Store, StoreError,
 };
 
 pub use lock::ServerLock;
@@ -293,6 +294,10 @@ impl Store for SqliteStore {
         self.readers.read(search::lanes_with_work).await
     }
 
+    async fn lanes(&self, limit: u32) -> Result<Vec<Lane>, StoreError> {
+        self.readers.read(move |connection| search::lanes(connection, limit)).await
+    }
+
     async fn lane(&self, lane: LaneId) -> Result<Lane, StoreError> {
         self.readers.read(move |connection| search::lane(connection, lane)).await
     }
@@ -368,6 +373,14 @@ impl Store for SqliteStore {
         self.readers.read(search::counts).await
     }
 
+    async fn history(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HistoryPoint>, StoreError> {
+        self.readers.read(move |connection| search::history(connection, since, until)).await
+    }
+
+    async fn last_submissions(&self) -> Result<Vec<(AccountId, Timestamp)>, StoreError> {
+        self.readers.read(search::last_submissions).await
+    }
+
     async fn operate(
         &self,
         id: MessageId,
@@ -433,8 +446,44 @@ impl Store for SqliteStore {
         Ok(changed?.version)
     }
 
-    async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.readers.read(move |connection| setting::audit(connection, limit)).await
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        self.readers.read(move |connection| setting::audit(connection, before, limit)).await
+    }
+
+    async fn record_audit(&self, audit: AuditEntry) -> Result<(), StoreError> {
+        self.writer()?.write(move |unit| setting::record(unit, &audit)).await
+    }
+
+    async fn put_session(&self, session: Session) -> Result<(), StoreError> {
+        self.writer()?.write(move |unit| people::put_session(unit, &session)).await
+    }
+
+    async fn session(&self, digest: &str) -> Result<Option<Session>, StoreError> {
+        let digest = digest.to_owned();
+        self.readers.read(move |connection| people::session(connection, &digest)).await
+    }
+
+    async fn sessions(&self, user: Option<&UserId>) -> Result<Vec<Session>, StoreError> {
+        let user = user.cloned();
+        self.readers.read(move |connection| people::sessions(connection, user.as_ref())).await
+    }
+
+    async fn remove_sessions(&self, digests: Vec<String>) -> Result<(), StoreError> {
+        self.writer()?.write(move |unit| people::remove_sessions(unit, &digests)).await
+    }
+
+    async fn purge_sessions(&self, idle_since: Timestamp, created_before: Timestamp) -> Result<u64, StoreError> {
+        self.writer()?.write(move |unit| people::purge_sessions(unit, idle_since, created_before)).await
+    }
+
+    async fn grant(&self, connection: &ConnectionId) -> Result<Option<Grant>, StoreError> {
+        let id = connection.clone();
+        self.readers.read(move |connection| people::grant(connection, &id)).await
+    }
+
+    async fn put_grant(&self, connection: &ConnectionId, grant: Option<Grant>) -> Result<(), StoreError> {
+        let id = connection.clone();
+        self.writer()?.write(move |unit| people::put_grant(unit, &id, grant.as_ref())).await
     }
 
     fn key_ring(&self) -> Arc<KeyRing> {

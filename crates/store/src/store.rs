@@ -6,12 +6,16 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use mail::MessageId;
 use serde::{Deserialize, Serialize};
-use settings::{Account, AccountId, Connection, ConnectionId, Emails, Route, RoutedTo, Settings, Tenant, TenantId};
+use settings::{
+    Account, AccountId, ApiToken, ApiTokenId, Connection, ConnectionId, Emails, Route, RoutedTo, Settings, SignIn,
+    Tenant, TenantId, User, UserId,
+};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    AttemptReport, BodyReader, BodyWriter, Claim, Counts, Enqueued, Filter, KeyRing, Lane, LaneId, LanePause, Lease,
-    MessageDetail, MessageState, NewMessage, NodeId, Operation, Page, PageRequest, StoreError,
+    AttemptReport, BodyReader, BodyWriter, Claim, Counts, Enqueued, Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId,
+    LanePause, Lease, MessageDetail, MessageState, NewMessage, NodeId, Operation, Page, PageRequest, Session,
+    StoreError,
 };
 
 /// Durable state. Every method that changes something returns only after the change is on disk, and changes
@@ -39,6 +43,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// Every lane that has messages queued or sending, in no order.
     async fn lanes_with_work(&self) -> Result<Vec<Lane>, StoreError>;
+
+    /// Up to `limit` lanes for people to look at: the most waiting messages first, then by connection and mailbox.
+    async fn lanes(&self, limit: u32) -> Result<Vec<Lane>, StoreError>;
 
     /// One lane as it stands.
     async fn lane(&self, lane: LaneId) -> Result<Lane, StoreError>;
@@ -105,6 +112,12 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// In constant time, whatever the number of messages.
     async fn counts(&self) -> Result<Counts, StoreError>;
 
+    /// What went through from `since` until before `until`, oldest first; see [`crate::HISTORY_STEP_SECONDS`].
+    async fn history(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HistoryPoint>, StoreError>;
+
+    /// When each account's newest message arrived; accounts without a message are left out.
+    async fn last_submissions(&self) -> Result<Vec<(AccountId, Timestamp)>, StoreError>;
+
     /// Moves a message as [`MessageState::after`] allows, with an event that names the actor; returns the new state.
     async fn operate(
         &self,
@@ -145,8 +158,33 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         audit: AuditEntry,
     ) -> Result<u64, StoreError>;
 
-    /// What administrators changed, newest first.
-    async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+    /// What administrators changed, newest first: older than the entry numbered `before`, if that is given.
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
+
+    /// Adds an entry about something that is no setting: a sign-in, an ended session, a message that was looked into.
+    async fn record_audit(&self, audit: AuditEntry) -> Result<(), StoreError>;
+
+    // ---- people and grants
+
+    /// Adds the session, or replaces the one with the same digest.
+    async fn put_session(&self, session: Session) -> Result<(), StoreError>;
+
+    async fn session(&self, digest: &str) -> Result<Option<Session>, StoreError>;
+
+    /// All sessions, or one user's; last seen first.
+    async fn sessions(&self, user: Option<&UserId>) -> Result<Vec<Session>, StoreError>;
+
+    /// Ends the sessions with these digests; one that is gone already is as it should be.
+    async fn remove_sessions(&self, digests: Vec<String>) -> Result<(), StoreError>;
+
+    /// Ends the sessions last seen before `idle_since` or created before `created_before`; returns how many.
+    async fn purge_sessions(&self, idle_since: Timestamp, created_before: Timestamp) -> Result<u64, StoreError>;
+
+    /// What a user granted this delegated connection.
+    async fn grant(&self, connection: &ConnectionId) -> Result<Option<Grant>, StoreError>;
+
+    /// Replaces the grant, or forgets it (`None`). Announced as [`Change::Grant`].
+    async fn put_grant(&self, connection: &ConnectionId, grant: Option<Grant>) -> Result<(), StoreError>;
 
     /// Seals and opens the secrets in the settings.
     fn key_ring(&self) -> Arc<KeyRing>;
@@ -170,6 +208,8 @@ pub enum Change {
     Settings {
         version: u64,
     },
+    /// A user granted this delegated connection something, or the grant ended.
+    Grant(ConnectionId),
     /// Anything may have changed (another process wrote): look at everything once.
     Everything,
 }
@@ -186,6 +226,11 @@ pub enum SettingsChange {
     SetRoutes(Vec<Route>),
     PutAccount(Account),
     RemoveAccount(AccountId),
+    PutUser(User),
+    RemoveUser(UserId),
+    PutApiToken(ApiToken),
+    RemoveApiToken(ApiTokenId),
+    PutSignIn(SignIn),
 }
 
 /// Who changed what; secrets already masked.
@@ -195,4 +240,13 @@ pub struct AuditEntry {
     pub actor: String,
     pub action: String,
     pub detail: serde_json::Value,
+}
+
+/// An entry as it lies in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditRecord {
+    /// Grows with every entry.
+    pub number: i64,
+    #[serde(flatten)]
+    pub entry: AuditEntry,
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use mail::MessageId;
 
+use super::past::Happened;
 use super::{State, by_the_system};
 use crate::{
     Attempt, AttemptId, AttemptReport, Change, Claim, Explanation, LaneId, Lease, MessageState, NodeId,
@@ -169,6 +170,11 @@ impl State {
             held.record.last_error = None;
         } else if report.explanation.is_some() {
             held.record.last_error = report.explanation;
+        }
+        match state {
+            MessageState::Sent => self.remember(now, Happened::Sent),
+            MessageState::Failed => self.remember(now, Happened::Failed),
+            _ => {}
         }
         self.announce(id);
         Ok(state)

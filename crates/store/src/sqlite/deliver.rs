@@ -263,6 +263,7 @@ pub(super) fn finish_attempt(
         ],
     )?;
     unit.moved(Some((MessageState::Sending, record.lane)), Some((state, record.lane)));
+    unit.ended(now, state);
     let lane = record.lane.filter(|_| state == MessageState::Queued);
     unit.announce(record.id, lane);
     Ok(state)

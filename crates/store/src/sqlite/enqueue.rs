@@ -99,6 +99,7 @@ fn insert(unit: &mut Unit<'_>, row: &Row) -> Result<Enqueued, StoreError> {
     insert_body(unit, seq, &row.body)?;
     remember_key(unit, row)?;
     unit.moved(None, Some((MessageState::Queued, lane)));
+    unit.came_in(row.received_at, row.account.as_ref())?;
     unit.announce(row.id, lane);
     Ok(Enqueued::New(row.id))
 }

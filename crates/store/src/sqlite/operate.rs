@@ -55,6 +55,7 @@ pub(super) fn fail(unit: &mut Unit<'_>, id: MessageId, reason: &Explanation, now
     )?;
     unit.event(seq, now, "failed", "system", Some(&reason.what))?;
     unit.moved(Some((record.state, record.lane)), Some((MessageState::Failed, record.lane)));
+    unit.ended(now, MessageState::Failed);
     unit.announce(id, record.lane);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mail::{Address, MessageId};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
-use settings::RoutedTo;
+use settings::{AccountId, RoutedTo};
 
 use super::code::{
     PRIORITIES, from_json, id_of, length, priority_code, signed, state_code, time_code, time_of, unreadable, unsigned,
@@ -14,8 +14,8 @@ use super::row::{COLUMNS, SOURCE, Stored, address, json_or_null, load, outline, 
 use super::unit::{ATTEMPTS_PER_MESSAGE, attempt_id};
 use crate::spool::SpoolName;
 use crate::{
-    Attempt, AttemptId, Counts, Event, Filter, Lane, LaneId, MessageDetail, MessageRecord, MessageState, Page,
-    PageRequest, RecipientStatus, StoreError,
+    Attempt, AttemptId, Counts, Event, Filter, HistoryPoint, Lane, LaneId, MessageDetail, MessageRecord, MessageState,
+    Page, PageRequest, RecipientStatus, StoreError,
 };
 
 pub(super) fn detail(connection: &Connection, id: MessageId) -> Result<MessageDetail, StoreError> {
@@ -149,11 +149,37 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, StoreError> {
     Ok(counts)
 }
 
+pub(super) fn history(
+    connection: &Connection,
+    since: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<HistoryPoint>, StoreError> {
+    // Steps are whole seconds: one begins at or after `since` if it does so at or after the next whole second.
+    let whole = |time: Timestamp| time.as_second() + i64::from(time.subsec_nanosecond() > 0);
+    let sql = "SELECT step, accepted, sent, failed, waiting FROM history WHERE step >= ?1 AND step < ?2 ORDER BY step";
+    all(connection, sql, [whole(since), whole(until)], |row| {
+        let at = Timestamp::from_second(row.get(0)?).map_err(|error| unreadable(error.to_string()))?;
+        let count = |index| Ok::<u64, StoreError>(unsigned(row.get(index)?));
+        Ok(HistoryPoint { at, accepted: count(1)?, sent: count(2)?, failed: count(3)?, waiting: count(4)? })
+    })
+}
+
+pub(super) fn last_submissions(connection: &Connection) -> Result<Vec<(AccountId, Timestamp)>, StoreError> {
+    all(connection, "SELECT account, at FROM account_use ORDER BY account", [], |row| {
+        Ok((AccountId(row.get(0)?), time_of(row.get(1)?)?))
+    })
+}
+
 const LANE_COLUMNS: &str = "id, connection, mailbox, waiting, pause";
 
 pub(super) fn lanes_with_work(connection: &Connection) -> Result<Vec<Lane>, StoreError> {
     let sql = format!("SELECT {LANE_COLUMNS} FROM lane WHERE waiting > 0");
     all(connection, &sql, [], |row| read_lane(connection, row))
+}
+
+pub(super) fn lanes(connection: &Connection, limit: u32) -> Result<Vec<Lane>, StoreError> {
+    let sql = format!("SELECT {LANE_COLUMNS} FROM lane ORDER BY waiting DESC, connection, mailbox_key LIMIT ?1");
+    all(connection, &sql, [limit], |row| read_lane(connection, row))
 }
 
 pub(super) fn lane(connection: &Connection, lane: LaneId) -> Result<Lane, StoreError> {

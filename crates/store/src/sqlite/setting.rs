@@ -3,24 +3,28 @@
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use settings::{Emails, Settings};
+use settings::{Emails, Settings, SignIn};
 
 use super::code::{from_json, signed, time_code, time_of, to_json, unreadable, unsigned};
 use super::row::text;
 use super::unit::Unit;
-use crate::{AuditEntry, SettingsChange, StoreError};
+use crate::{AuditEntry, AuditRecord, SettingsChange, StoreError};
 
 const TENANT: &str = "tenant";
 const CONNECTION: &str = "connection";
 const EMAILS: &str = "emails";
 const ROUTE: &str = "route";
 const ACCOUNT: &str = "account";
+const USER: &str = "user";
+const API_TOKEN: &str = "api_token";
+const SIGN_IN: &str = "sign_in";
 
 /// All settings as of now. One that cannot be read fails all: what is half understood is not acted upon.
 pub(super) fn load(connection: &Connection) -> Result<Settings, StoreError> {
     let sql = "SELECT value FROM tally WHERE name = 'settings_version'";
     let version: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     let emails: Vec<Emails> = list(connection, EMAILS)?;
+    let sign_in: Vec<SignIn> = list(connection, SIGN_IN)?;
     Ok(Settings {
         version: unsigned(version),
         tenants: list(connection, TENANT)?,
@@ -28,6 +32,9 @@ pub(super) fn load(connection: &Connection) -> Result<Settings, StoreError> {
         emails: emails.into_iter().next().unwrap_or_default(),
         routes: list(connection, ROUTE)?,
         accounts: list(connection, ACCOUNT)?,
+        users: list(connection, USER)?,
+        api_tokens: list(connection, API_TOKEN)?,
+        sign_in: sign_in.into_iter().next().unwrap_or_default(),
     })
 }
 
@@ -66,11 +73,16 @@ pub(super) fn change(
     }
     let version = signed(current.saturating_add(1));
     unit.execute("UPDATE tally SET value = ?1 WHERE name = 'settings_version'", [version])?;
+    record(unit, audit)?;
+    load(unit.connection)
+}
+
+pub(super) fn record(unit: &Unit<'_>, audit: &AuditEntry) -> Result<(), StoreError> {
     unit.execute(
         "INSERT INTO audit (at, actor, action, detail) VALUES (?1, ?2, ?3, ?4)",
         params![time_code(audit.at), audit.actor, audit.action, to_json(&audit.detail)?],
     )?;
-    load(unit.connection)
+    Ok(())
 }
 
 fn apply(unit: &Unit<'_>, change: &SettingsChange) -> Result<(), StoreError> {
@@ -89,6 +101,11 @@ fn apply(unit: &Unit<'_>, change: &SettingsChange) -> Result<(), StoreError> {
         }
         SettingsChange::PutAccount(account) => put(unit, ACCOUNT, &account.id.0, 0, account),
         SettingsChange::RemoveAccount(id) => remove(unit, ACCOUNT, &id.0),
+        SettingsChange::PutUser(user) => put(unit, USER, &user.id.0, 0, user),
+        SettingsChange::RemoveUser(id) => remove(unit, USER, &id.0),
+        SettingsChange::PutApiToken(token) => put(unit, API_TOKEN, &token.id.0, 0, token),
+        SettingsChange::RemoveApiToken(id) => remove(unit, API_TOKEN, &id.0),
+        SettingsChange::PutSignIn(sign_in) => put(unit, SIGN_IN, "", 0, sign_in),
     }
 }
 
@@ -106,14 +123,15 @@ fn remove(unit: &Unit<'_>, kind: &str, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(super) fn audit(connection: &Connection, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-    let sql = "SELECT at, actor, action, detail FROM audit ORDER BY id DESC LIMIT ?1";
+pub(super) fn audit(connection: &Connection, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+    let sql = "SELECT id, at, actor, action, detail FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([limit])?;
+    let mut rows = statement.query(params![before.unwrap_or(i64::MAX), limit])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let detail = from_json(text(row, 3)?)?;
-        found.push(AuditEntry { at: time_of(row.get(0)?)?, actor: row.get(1)?, action: row.get(2)?, detail });
+        let detail = from_json(text(row, 4)?)?;
+        let entry = AuditEntry { at: time_of(row.get(1)?)?, actor: row.get(2)?, action: row.get(3)?, detail };
+        found.push(AuditRecord { number: row.get(0)?, entry });
     }
     Ok(found)
 }

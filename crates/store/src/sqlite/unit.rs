@@ -7,10 +7,19 @@ use std::collections::BTreeMap;
 
 use mail::MessageId;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
-use settings::RoutedTo;
+use settings::{AccountId, RoutedTo};
 
-use super::code::{state_code, time_code, unsigned};
+use super::code::{state_code, time_code, time_of, unsigned};
+use crate::history::step_of;
 use crate::{Change, LaneId, MessageState, StoreError};
+
+/// What went through in one step of the history.
+#[derive(Debug, Clone, Copy, Default)]
+struct Passed {
+    accepted: i64,
+    sent: i64,
+    failed: i64,
+}
 
 pub(super) struct Unit<'c> {
     pub(super) connection: &'c Connection,
@@ -18,6 +27,8 @@ pub(super) struct Unit<'c> {
     pub(super) changes: Vec<Change>,
     states: BTreeMap<&'static str, i64>,
     lanes: BTreeMap<LaneId, i64>,
+    history: BTreeMap<i64, Passed>,
+    account_use: BTreeMap<AccountId, i64>,
     next_seq: Option<i64>,
     /// The lane asked for last: most batches have one.
     last_lane: Option<(RoutedTo, LaneId)>,
@@ -30,6 +41,8 @@ impl<'c> Unit<'c> {
             changes: Vec::new(),
             states: BTreeMap::new(),
             lanes: BTreeMap::new(),
+            history: BTreeMap::new(),
+            account_use: BTreeMap::new(),
             next_seq: None,
             last_lane: None,
         }
@@ -89,6 +102,28 @@ impl<'c> Unit<'c> {
                 *self.lanes.entry(lane).or_default() += step;
             }
         }
+    }
+
+    /// A message came in.
+    pub(super) fn came_in(&mut self, at: i64, account: Option<&AccountId>) -> Result<(), StoreError> {
+        self.history.entry(step_of(time_of(at)?)).or_default().accepted += 1;
+        if let Some(account) = account {
+            let last = self.account_use.entry(account.clone()).or_insert(at);
+            *last = at.max(*last);
+        }
+        Ok(())
+    }
+
+    /// A message came to an end, if that is one the history counts.
+    pub(super) fn ended(&mut self, at: jiff::Timestamp, state: MessageState) {
+        let passed = match state {
+            MessageState::Sent => Passed { sent: 1, ..Passed::default() },
+            MessageState::Failed => Passed { failed: 1, ..Passed::default() },
+            _ => return,
+        };
+        let total = self.history.entry(step_of(at)).or_default();
+        total.sent += passed.sent;
+        total.failed += passed.failed;
     }
 
     pub(super) fn announce(&mut self, id: MessageId, lane: Option<LaneId>) {
@@ -165,6 +200,22 @@ impl<'c> Unit<'c> {
             if delta != 0 {
                 self.execute("UPDATE lane SET waiting = waiting + ?2 WHERE id = ?1", [lane.0, delta])?;
             }
+        }
+        for (step, passed) in std::mem::take(&mut self.history) {
+            self.execute(
+                "INSERT INTO history (step, accepted, sent, failed, waiting) \
+                 SELECT ?1, ?2, ?3, ?4, SUM(value) FROM tally WHERE name IN ('queued', 'sending') \
+                 ON CONFLICT DO UPDATE SET accepted = accepted + ?2, sent = sent + ?3, failed = failed + ?4, \
+                 waiting = excluded.waiting",
+                [step, passed.accepted, passed.sent, passed.failed],
+            )?;
+        }
+        for (account, at) in std::mem::take(&mut self.account_use) {
+            self.execute(
+                "INSERT INTO account_use (account, at) VALUES (?1, ?2) \
+                 ON CONFLICT DO UPDATE SET at = MAX(at, excluded.at)",
+                params![account.0, at],
+            )?;
         }
         if let Some(seq) = self.next_seq.take() {
             self.execute("UPDATE tally SET value = ?1 WHERE name = 'next_seq'", [seq])?;

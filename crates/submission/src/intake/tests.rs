@@ -219,7 +219,7 @@ mod signing_in {
     async fn a_flood_of_sign_ins_is_bounded() {
         let world = with_account(|_, _| {}).await;
         // Nobody is through before everybody has knocked.
-        let checks = &world.intake.inner.accounts.checks;
+        let checks = &world.intake.shared.authenticator.checks;
         let all = checks.acquire_many(u32::try_from(checks.available_permits()).unwrap()).await.unwrap();
         let flood = futures_util::future::join_all((0..100).map(|_| sign_in(&world, "erp", "wrong", "10.1.2.3")));
         let (flood, ()) = tokio::join!(biased; flood, async { drop(all) });

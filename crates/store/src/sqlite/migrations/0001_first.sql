@@ -77,6 +77,12 @@ CREATE TABLE lane (
     UNIQUE (connection, mailbox_key)
 ) STRICT;
 
+-- When each account last handed in a message.
+CREATE TABLE account_use (
+    account TEXT    NOT NULL PRIMARY KEY,
+    at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE lane_hour (
     lane       INTEGER NOT NULL,
     hour       INTEGER NOT NULL,              -- hours since 1970
@@ -117,6 +123,32 @@ CREATE TABLE audit (
     actor  TEXT    NOT NULL,
     action TEXT    NOT NULL,
     detail TEXT    NOT NULL
+) STRICT;
+
+-- Sessions of the console. Only the token's digest is here.
+CREATE TABLE session (
+    digest           TEXT    NOT NULL PRIMARY KEY,
+    user             TEXT    NOT NULL,
+    created_at       INTEGER NOT NULL,
+    last_seen_at     INTEGER NOT NULL,
+    authenticated_at INTEGER NOT NULL,
+    peer             TEXT,
+    user_agent       TEXT
+) STRICT, WITHOUT ROWID;
+
+-- What users granted delegated connections, JSON. Apart from the settings, for a refresh token changes by itself.
+CREATE TABLE connection_grant (
+    connection TEXT NOT NULL PRIMARY KEY,
+    data       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What went through, in steps of five minutes.
+CREATE TABLE history (
+    step     INTEGER NOT NULL PRIMARY KEY,    -- seconds since 1970
+    accepted INTEGER NOT NULL,
+    sent     INTEGER NOT NULL,
+    failed   INTEGER NOT NULL,
+    waiting  INTEGER NOT NULL                 -- queued or being sent, when the step was last written
 ) STRICT;
 
 CREATE TABLE key_ring (

@@ -253,7 +253,7 @@ async fn view(side: &Side, now: Timestamp) -> Vec<String> {
         shown(store.unrouted(3).await),
         shown(store.waiting_messages(Some(id(0)), 3).await),
         shown(store.expired(now, 3).await),
-        shown(store.audit(5).await),
+        shown(store.audit(None, 5).await),
         format!("{:?}", store.settings().borrow()),
     ];
     let mut lanes: Vec<_> = store.lanes_with_work().await.unwrap().into_iter().map(plain_lane).collect();
