@@ -1,5 +1,7 @@
 //! Who asks, and what they may do.
 
+use settings::Role;
+
 use crate::AdminError;
 
 /// Somebody who was let in: the operations ask what they may do, never who they are.
@@ -7,27 +9,6 @@ use crate::AdminError;
 pub struct Actor {
     name: String,
     role: Role,
-}
-
-/// Each role may do what the ones before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Looks.
-    Viewer,
-    /// Works on messages.
-    Operator,
-    /// Changes settings.
-    Administrator,
-}
-
-impl Role {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Administrator => "administrator",
-        }
-    }
 }
 
 impl Actor {
@@ -42,6 +23,15 @@ impl Actor {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// For showing or hiding what somebody may do; the operations ask again.
+    pub fn may(&self, needed: Role) -> bool {
+        self.role >= needed
     }
 
     /// The one question every operation asks first.

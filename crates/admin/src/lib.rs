@@ -17,7 +17,7 @@ mod queue;
 mod sealed_secret;
 mod setup_file;
 
-pub use actor::{Actor, Role};
+pub use actor::Actor;
 pub use apply::{Applied, Mode, apply};
 pub use connection::{
     ConnectionSummary, ConnectionTest, TokenFacts, connection_named, list_connections, test_connection,
@@ -27,4 +27,5 @@ pub use doctor::{Check, CheckStatus, DoctorRequest, doctor};
 pub use error::{AdminError, Refused};
 pub use export::export;
 pub use queue::{delete_message, export_message, find_message, list_messages, operate_message};
+pub use settings::Role;
 pub use setup_file::{SecretSource, SetupFile};

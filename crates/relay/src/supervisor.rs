@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use settings::ConnectionId;
 use store::{Change, Lane, LaneId, Store, StoreError};
 use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio::task::{Id, JoinHandle, JoinSet};
@@ -121,6 +122,11 @@ impl Supervisor {
         match change {
             Change::Lane(lane) => self.wake(lane),
             Change::Message(_) => {}
+            Change::Grant(connection) => {
+                if let Err(error) = self.try_again_on(&connection).await {
+                    tracing::error!(event = "lanes_not_read", %error);
+                }
+            }
             Change::Settings { .. } | Change::Everything => {
                 if let Err(error) = self.look_at_everything().await {
                     tracing::error!(event = "lanes_not_read", %error);
@@ -152,6 +158,18 @@ impl Supervisor {
             self.deliverer.store.pause_lane(lane.id, None).await?;
         }
         self.settings_version = Some(version);
+        Ok(())
+    }
+
+    /// Somebody signed in for this connection (or its grant ended, which its lanes find out by themselves).
+    async fn try_again_on(&mut self, connection: &ConnectionId) -> Result<(), StoreError> {
+        let lanes = self.deliverer.store.lanes_with_work().await?;
+        for lane in lanes.iter().filter(|lane| lane.key.connection == *connection) {
+            if lane.pause.as_ref().is_some_and(|pause| pause.needs_administrator) {
+                self.deliverer.store.pause_lane(lane.id, None).await?;
+            }
+            self.wake(lane.id);
+        }
         Ok(())
     }
 
