@@ -43,7 +43,7 @@ pub enum AuthError {
 
 #[derive(Debug)]
 pub(super) struct Authenticator {
-    checks: Arc<Semaphore>,
+    pub(super) checks: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     remembered: Mutex<HashMap<String, Timestamp>>,
 }
