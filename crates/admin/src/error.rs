@@ -29,6 +29,9 @@ impl std::error::Error for Refused {}
 pub enum AdminError {
     #[error("this needs the role {needed}")]
     Forbidden { needed: &'static str },
+    /// The person must prove again who they are, then ask again.
+    #[error("this needs a fresh sign-in")]
+    StaleSignIn,
     /// The caller must ask for something else.
     #[error("{0}")]
     Refused(#[from] Refused),
@@ -45,6 +48,7 @@ impl AdminError {
     pub fn fix(&self) -> String {
         match self {
             Self::Forbidden { .. } => "Ask an administrator to do it, or to give you the role.".to_owned(),
+            Self::StaleSignIn => "Sign in again, then repeat it.".to_owned(),
             Self::Refused(refused) => refused.fix.clone(),
             Self::Store(error) => store_fix(error).to_owned(),
         }

@@ -13,6 +13,7 @@ mod diff;
 mod doctor;
 mod error;
 mod export;
+pub mod people;
 mod queue;
 mod sealed_secret;
 mod setup_file;
