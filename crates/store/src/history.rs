@@ -25,3 +25,8 @@ pub const HISTORY_STEP_SECONDS: i64 = 300;
 pub(crate) fn step_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(HISTORY_STEP_SECONDS) * HISTORY_STEP_SECONDS
 }
+
+/// Steps begin at whole seconds: one begins at or after `time` if it does so at or after this second.
+pub(crate) fn first_step_from(time: Timestamp) -> i64 {
+    time.as_second().saturating_add(i64::from(time.subsec_nanosecond() > 0))
+}

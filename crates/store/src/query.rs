@@ -1,22 +1,32 @@
 //! Asking for messages.
 
+mod words;
+
 use jiff::Timestamp;
 use mail::{Address, MessageId};
 use serde::{Deserialize, Serialize};
 use settings::AccountId;
 
 use crate::{MessageRecord, MessageState};
+use words::any_begins;
 
-/// All that is given must hold. Texts match anywhere in the field, letter case ignored.
+pub(crate) use words::{fold, words};
+
+/// All that is given must hold.
+///
+/// Texts are looked for word by word: each word of the text must begin a word of the message, in any order, letter case
+/// ignored. A word is a run of letters and digits. A blank text is no condition; one of nothing but punctuation finds
+/// nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Any of these; empty: all.
     pub states: Vec<MessageState>,
     pub account: Option<AccountId>,
-    /// In sender (reverse-path or header From), recipients, subject, message id.
+    /// In sender (reverse-path or header From), recipients, subject, Message-ID and our own id.
     pub text: Option<String>,
     /// In reverse-path or header From.
     pub sender: Option<String>,
+    /// Exactly one of the recipients.
     pub recipient: Option<Address>,
     /// Arrived then or later.
     pub since: Option<Timestamp>,
@@ -26,42 +36,78 @@ pub struct Filter {
 
 impl Filter {
     pub fn matches(&self, message: &MessageRecord) -> bool {
-        self.matches_facts(message) && self.matches_texts(message)
+        self.matcher().matches(message)
+    }
+
+    /// The same for many messages: the texts are taken apart once.
+    pub(crate) fn matcher(&self) -> Matcher<'_> {
+        Matcher { asked: self, text: wanted(self.text.as_deref()), sender: wanted(self.sender.as_deref()) }
+    }
+}
+
+/// `None`: no condition.
+fn wanted(text: Option<&str>) -> Option<Vec<String>> {
+    text.filter(|text| !text.trim().is_empty()).map(|text| words(text).map(fold).collect())
+}
+
+#[derive(Debug)]
+pub(crate) struct Matcher<'f> {
+    pub(crate) asked: &'f Filter,
+    /// Words in lower case; an empty list finds nothing.
+    pub(crate) text: Option<Vec<String>>,
+    pub(crate) sender: Option<Vec<String>>,
+}
+
+impl Matcher<'_> {
+    /// A text without a word was asked for.
+    pub(crate) fn finds_nothing(&self) -> bool {
+        [&self.text, &self.sender].into_iter().flatten().any(Vec::is_empty)
+    }
+
+    pub(crate) fn matches(&self, message: &MessageRecord) -> bool {
+        !self.finds_nothing() && self.matches_facts(message) && self.matches_texts(message)
     }
 
     fn matches_facts(&self, message: &MessageRecord) -> bool {
-        (self.states.is_empty() || self.states.contains(&message.state))
-            && self.account.as_ref().is_none_or(|account| message.account.as_ref() == Some(account))
-            && self.since.is_none_or(|since| message.received_at >= since)
-            && self.until.is_none_or(|until| message.received_at < until)
+        let filter = self.asked;
+        (filter.states.is_empty() || filter.states.contains(&message.state))
+            && filter.account.as_ref().is_none_or(|account| message.account.as_ref() == Some(account))
+            && filter.since.is_none_or(|since| message.received_at >= since)
+            && filter.until.is_none_or(|until| message.received_at < until)
+            && filter.recipient.as_ref().is_none_or(|wanted| recipients(message).any(|address| address == wanted))
     }
 
     fn matches_texts(&self, message: &MessageRecord) -> bool {
-        let senders = [message.envelope.reverse_path.address(), message.header_from.as_ref()];
-        let senders = || senders.into_iter().flatten().map(Address::as_str);
-        let recipients = || message.envelope.recipients.iter().map(|recipient| &recipient.address);
-        let anywhere = |text: &str| {
-            let id = message.id.to_string();
-            let others = [message.subject.as_deref(), message.internet_message_id.as_deref(), Some(&id)];
-            any_contains(senders(), text)
-                || any_contains(recipients().map(Address::as_str), text)
-                || any_contains(others.into_iter().flatten(), text)
-        };
-        self.sender.as_deref().is_none_or(|text| any_contains(senders(), text))
-            && self.recipient.as_ref().is_none_or(|wanted| recipients().any(|address| address == wanted))
-            && self.text.as_deref().is_none_or(anywhere)
+        let all_begin = |wanted: &[String], fields: &[&str]| wanted.iter().all(|word| any_begins(fields, word));
+        let id = message.id.to_string();
+        self.sender.as_ref().is_none_or(|wanted| all_begin(wanted, &senders(message)))
+            && self.text.as_ref().is_none_or(|wanted| all_begin(wanted, &searched(message, &id)))
     }
 }
 
-fn any_contains<'t>(mut fields: impl Iterator<Item = &'t str>, text: &str) -> bool {
-    let wanted = text.to_lowercase();
-    fields.any(|field| field.to_lowercase().contains(&wanted))
+fn recipients(message: &MessageRecord) -> impl Iterator<Item = &Address> {
+    message.envelope.recipients.iter().map(|recipient| &recipient.address)
 }
 
-/// Newest first.
+/// What `Filter::sender` looks into.
+pub(crate) fn senders(message: &MessageRecord) -> Vec<&str> {
+    let senders = [message.envelope.reverse_path.address(), message.header_from.as_ref()];
+    senders.into_iter().flatten().map(Address::as_str).collect()
+}
+
+/// What `Filter::text` looks into; `id` is the message's, written out.
+pub(crate) fn searched<'m>(message: &'m MessageRecord, id: &'m str) -> Vec<&'m str> {
+    let mut fields = senders(message);
+    fields.extend(recipients(message).map(Address::as_str));
+    fields.extend([message.subject.as_deref(), message.internet_message_id.as_deref(), Some(id)].into_iter().flatten());
+    fields
+}
+
+/// Newest first, by order of arrival in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Continue with messages older than this one.
+    /// Continue with messages that arrived before this one. If it is gone, the page begins with the message whose id
+    /// comes next below.
     pub before: Option<MessageId>,
     pub limit: u32,
 }

@@ -92,8 +92,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Messages that no route took, oldest first, to be routed again after the settings changed.
     async fn unrouted(&self, limit: u32) -> Result<Vec<MessageId>, StoreError>;
 
-    /// Every id that is `queued`, `held` or `uncertain`, with the sender that routing needs, in pages of `limit` after
-    /// `after`: the work list when routes change.
+    /// Every id that is `queued`, `held` or `uncertain`, with the sender that routing needs, oldest first, in pages of
+    /// `limit` after `after`: the work list when routes change. If `after` is gone the list begins again.
     async fn waiting_messages(
         &self,
         after: Option<MessageId>,
@@ -107,6 +107,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     async fn message(&self, id: MessageId) -> Result<MessageDetail, StoreError>;
 
+    /// One page of what the filter finds, newest first. Takes milliseconds whatever the number of messages; a filter for
+    /// several words that are each in most messages, and seldom together, takes the longest.
     async fn messages(&self, filter: &Filter, page: PageRequest) -> Result<Page, StoreError>;
 
     /// In constant time, whatever the number of messages.
@@ -114,6 +116,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// What went through from `since` until before `until`, oldest first; see [`crate::HISTORY_STEP_SECONDS`].
     async fn history(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HistoryPoint>, StoreError>;
+
+    /// Forgets the steps that begin before `before`; returns how many.
+    async fn purge_history(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// When each account's newest message arrived; accounts without a message are left out.
     async fn last_submissions(&self) -> Result<Vec<(AccountId, Timestamp)>, StoreError>;

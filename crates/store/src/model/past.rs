@@ -34,4 +34,10 @@ impl Past {
     pub(super) fn between(&self, since: Timestamp, until: Timestamp) -> Vec<HistoryPoint> {
         self.0.values().filter(|point| point.at >= since && point.at < until).copied().collect()
     }
+
+    pub(super) fn purge(&mut self, before: Timestamp) -> u64 {
+        let all = self.0.len();
+        self.0.retain(|_, point| point.at >= before);
+        (all - self.0.len()).try_into().unwrap_or(u64::MAX)
+    }
 }

@@ -66,9 +66,8 @@ pub(super) fn lease_lane(
 /// The owner of these attempts is gone: whether they reached anybody is not known.
 fn doubt_what_was_being_sent(unit: &mut Unit<'_>, lane: LaneId, now: Timestamp) -> Result<(), StoreError> {
     unit.execute("DELETE FROM lane_hour WHERE lane = ?1 AND hour < ?2", [lane.0, hour(now) - HOURS_KEPT])?;
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {SOURCE} WHERE m.state = 1 AND m.state IN (1, 3, 4, 5, 6, 7) AND m.lane = ?1 ORDER BY m.id"
-    );
+    let sql =
+        format!("SELECT {COLUMNS} FROM {SOURCE} WHERE m.state = 1 AND m.state <> 0 AND m.lane = ?1 ORDER BY m.seq");
     for found in select(unit, &sql, params![lane.0])? {
         match found {
             Found::Readable(stored) => doubt(unit, lane, *stored, now)?,

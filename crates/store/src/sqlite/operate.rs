@@ -127,6 +127,7 @@ fn remove(unit: &mut Unit<'_>, id: MessageId, found: &Outline) -> Result<(), Sto
     unit.execute("DELETE FROM event WHERE message = ?1", [found.seq])?;
     unit.execute("DELETE FROM body WHERE seq = ?1", [found.seq])?;
     unit.execute("DELETE FROM message WHERE seq = ?1", [found.seq])?;
+    super::indexer::forget(unit, found.seq)?;
     unit.moved(Some((found.state, found.lane)), None);
     unit.changes.push(Change::Message(id));
     Ok(())

@@ -1,21 +1,20 @@
-//! Looking: messages, lanes, totals.
-
-use std::time::Duration;
+//! Looking: one message, lanes, totals, work lists.
 
 use jiff::Timestamp;
 use mail::{Address, MessageId};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
-use settings::{AccountId, RoutedTo};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use settings::RoutedTo;
 
 use super::code::{
     PRIORITIES, from_json, id_of, length, priority_code, signed, state_code, time_code, time_of, unreadable, unsigned,
 };
-use super::row::{COLUMNS, SOURCE, Stored, address, json_or_null, load, outline, read, routed_to, text};
+use super::row::{SOURCE, Stored, address, json_or_null, load, outline, routed_to, text};
+use super::span::Span;
 use super::unit::{ATTEMPTS_PER_MESSAGE, attempt_id};
 use crate::spool::SpoolName;
 use crate::{
-    Attempt, AttemptId, Counts, Event, Filter, HistoryPoint, Lane, LaneId, MessageDetail, MessageRecord, MessageState,
-    Page, PageRequest, RecipientStatus, StoreError,
+    Attempt, AttemptId, Counts, Event, Lane, LaneId, MessageDetail, MessageRecord, MessageState, RecipientStatus,
+    StoreError,
 };
 
 pub(super) fn detail(connection: &Connection, id: MessageId) -> Result<MessageDetail, StoreError> {
@@ -58,7 +57,7 @@ fn events(connection: &Connection, seq: i64) -> Result<Vec<Event>, StoreError> {
     })
 }
 
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     params: impl rusqlite::Params,
@@ -71,58 +70,6 @@ fn all<T>(
         found.push(read(row)?);
     }
     Ok(found)
-}
-
-/// Walks from the newest message on and stops when the page is full. What the database can tell cheaply narrows the
-/// walk; [`Filter::matches`] decides.
-pub(super) fn page(connection: &Connection, filter: &Filter, page: PageRequest) -> Result<Page, StoreError> {
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let before = page.before.map_or([u8::MAX; 17].to_vec(), |id| id.to_bytes().to_vec());
-    let (since, until) = (filter.since.map(time_code), filter.until.map(time_code));
-    let account = filter.account.as_ref().map(|account| &account.0);
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {SOURCE} WHERE m.id < ?1 AND (?2 IS NULL OR m.received_at >= ?2) \
-         AND (?3 IS NULL OR m.received_at <= ?3) AND (?4 IS NULL OR m.account = ?4) {} ORDER BY m.id DESC",
-        states_clause(&filter.states)
-    );
-    let arguments: [&dyn ToSql; 4] = [&before, &since, &until, &account];
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(arguments)?;
-    let mut messages: Vec<MessageRecord> = Vec::new();
-    let mut next = None;
-    while let Some(row) = rows.next()? {
-        // A message that cannot be read must not hide all others.
-        let record = match read(row) {
-            Ok(stored) => stored.record,
-            Err(error) => {
-                tracing::warn!(event = "message_unreadable", %error);
-                continue;
-            }
-        };
-        if !filter.matches(&record) {
-            continue;
-        }
-        if messages.len() >= limit {
-            next = messages.last().map(|last| last.id);
-            break;
-        }
-        messages.push(record);
-    }
-    Ok(Page { messages, next })
-}
-
-/// The condition on states, worded as the partial indices are, for the planner takes those only for their own words.
-fn states_clause(states: &[MessageState]) -> String {
-    let codes: Vec<String> = states.iter().map(|state| state_code(*state).to_string()).collect();
-    let wanted = codes.join(", ");
-    let all_in = |set: &[MessageState]| states.iter().all(|state| set.contains(state));
-    match states {
-        [] => String::new(),
-        [MessageState::Queued | MessageState::Sent] => format!("AND m.state = {wanted}"),
-        [_] => format!("AND m.state = {wanted} AND m.state IN (1, 3, 4, 5, 6, 7)"),
-        _ if all_in(&[MessageState::Queued, MessageState::Sending]) => "AND m.state IN (0, 1)".into(),
-        _ => format!("AND m.state IN ({wanted})"),
-    }
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Counts, StoreError> {
@@ -143,31 +90,10 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, StoreError> {
             None => {}
         }
     }
-    let sql = "SELECT received_at FROM message WHERE state IN (0, 1) ORDER BY id LIMIT 1";
+    let sql = "SELECT received_at FROM message WHERE state IN (0, 1) ORDER BY seq LIMIT 1";
     let oldest = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
     counts.oldest_waiting = oldest.map(time_of).transpose()?;
     Ok(counts)
-}
-
-pub(super) fn history(
-    connection: &Connection,
-    since: Timestamp,
-    until: Timestamp,
-) -> Result<Vec<HistoryPoint>, StoreError> {
-    // Steps are whole seconds: one begins at or after `since` if it does so at or after the next whole second.
-    let whole = |time: Timestamp| time.as_second() + i64::from(time.subsec_nanosecond() > 0);
-    let sql = "SELECT step, accepted, sent, failed, waiting FROM history WHERE step >= ?1 AND step < ?2 ORDER BY step";
-    all(connection, sql, [whole(since), whole(until)], |row| {
-        let at = Timestamp::from_second(row.get(0)?).map_err(|error| unreadable(error.to_string()))?;
-        let count = |index| Ok::<u64, StoreError>(unsigned(row.get(index)?));
-        Ok(HistoryPoint { at, accepted: count(1)?, sent: count(2)?, failed: count(3)?, waiting: count(4)? })
-    })
-}
-
-pub(super) fn last_submissions(connection: &Connection) -> Result<Vec<(AccountId, Timestamp)>, StoreError> {
-    all(connection, "SELECT account, at FROM account_use ORDER BY account", [], |row| {
-        Ok((AccountId(row.get(0)?), time_of(row.get(1)?)?))
-    })
 }
 
 const LANE_COLUMNS: &str = "id, connection, mailbox, waiting, pause";
@@ -215,14 +141,14 @@ pub(super) fn recipients_attempted(connection: &Connection, lane: LaneId, since:
 }
 
 pub(super) fn unrouted(connection: &Connection, limit: u32) -> Result<Vec<MessageId>, StoreError> {
-    let sql = "SELECT id FROM message WHERE state = 0 AND lane IS NULL ORDER BY id LIMIT ?1";
+    let sql = "SELECT id FROM message WHERE state = 0 AND lane IS NULL ORDER BY seq LIMIT ?1";
     all(connection, sql, [limit], |row| Ok(MessageId::from_bytes(row.get(0)?)))
 }
 
 /// Walks one index over all that waits: some hundred milliseconds for a million messages, on a reader.
 pub(super) fn expired(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
     let sql = "SELECT id FROM message WHERE state = 0 AND seq IN \
-               (SELECT seq FROM message WHERE state IN (0, 1) AND expires_at <= ?1) ORDER BY id LIMIT ?2";
+               (SELECT seq FROM message WHERE state IN (0, 1) AND expires_at <= ?1) ORDER BY seq LIMIT ?2";
     all(connection, sql, params![time_code(now), limit], |row| Ok(MessageId::from_bytes(row.get(0)?)))
 }
 
@@ -233,44 +159,51 @@ pub(super) fn waiting_messages(
     after: Option<MessageId>,
     limit: u32,
 ) -> Result<Vec<Waiting>, StoreError> {
-    let after = after.map_or_else(Vec::new, |id| id.to_bytes().to_vec());
-    let mut found: Vec<Waiting> = Vec::new();
+    // Where the cursor's message is gone the list begins again, for none may be passed over.
+    let after = after.map(|id| seq_of(connection, id)).transpose()?.flatten().unwrap_or_default();
+    let mut found: Vec<(i64, Waiting)> = Vec::new();
     // One index each: together they are what waits.
-    for states in [
-        "m.state = 0 AND m.state IN (0, 1)",
-        "m.state = 4 AND m.state IN (1, 3, 4, 5, 6, 7)",
-        "m.state = 5 AND m.state IN (1, 3, 4, 5, 6, 7)",
-    ] {
+    for states in ["m.state = 0 AND m.state IN (0, 1)", "m.state = 4 AND m.state <> 0", "m.state = 5 AND m.state <> 0"]
+    {
         let sql = format!(
-            "SELECT m.id, m.header_from, l.connection, l.mailbox FROM {SOURCE} WHERE {states} AND m.id > ?1 \
-             ORDER BY m.id LIMIT ?2"
+            "SELECT m.seq, m.id, m.header_from, l.connection, l.mailbox FROM {SOURCE} WHERE {states} AND m.seq > ?1 \
+             ORDER BY m.seq LIMIT ?2"
         );
         found.extend(all(connection, &sql, params![after, limit], |row| {
-            Ok((MessageId::from_bytes(row.get(0)?), address(row, 1)?, routed_to(row, 2)?))
+            let waiting = (MessageId::from_bytes(row.get(1)?), address(row, 2)?, routed_to(row, 3)?);
+            Ok((row.get(0)?, waiting))
         })?);
     }
-    found.sort_by_key(|(id, ..)| *id);
+    found.sort_by_key(|(seq, _)| *seq);
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(found)
+    Ok(found.into_iter().map(|(_, waiting)| waiting).collect())
 }
 
-/// Messages of that state that arrived before `before`. An id holds the time of its arrival, so the walk ends there.
+pub(super) fn seq_of(connection: &Connection, id: MessageId) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT seq FROM message WHERE id = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([id.to_bytes().as_slice()], |row| row.get(0)).optional()?)
+}
+
+/// Messages of that state that arrived before `before`, oldest first.
 pub(super) fn older(
     connection: &Connection,
     state: MessageState,
     before: Timestamp,
     limit: u32,
 ) -> Result<Vec<MessageId>, StoreError> {
+    let code = state_code(state);
     let sql = format!(
-        "SELECT m.id FROM message m WHERE m.id < ?1 AND m.received_at < ?2 {} ORDER BY m.id LIMIT ?3",
-        states_clause(&[state])
+        "SELECT id FROM message WHERE state = {code} AND state <> 0 AND received_at < ?1 AND seq BETWEEN ?2 AND ?3 \
+         ORDER BY seq LIMIT ?4"
     );
-    // One millisecond more, for ids hold no finer time.
-    let end = Duration::from_millis(unsigned(before.as_millisecond())) + Duration::from_millis(1);
-    let end = MessageId::new(u64::try_from(end.as_millis()).unwrap_or(u64::MAX), 0);
-    all(connection, &sql, params![end.to_bytes().as_slice(), time_code(before), limit], |row| {
-        id_of(row.get_ref(0)?.as_blob().map_err(|error| unreadable(error.to_string()))?)
-    })
+    let mut found = Vec::new();
+    for (first, last) in Span::of(connection, None, Some(before))?.ranges() {
+        let left = i64::from(limit).saturating_sub(signed(length(&found)));
+        found.extend(all(connection, &sql, params![time_code(before), first, last, left], |row| {
+            id_of(row.get_ref(0)?.as_blob().map_err(|error| unreadable(error.to_string()))?)
+        })?);
+    }
+    Ok(found)
 }
 
 /// Where a body lies.

@@ -122,11 +122,31 @@ impl Writer {
         after: impl FnOnce(S, Ending<'_, T>) + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let closed = || StoreError::Unavailable { detail: "the store's writer has stopped".into() };
         let job = Box::new(Job { state, work, after, done: None, reply });
-        self.commands.send(job).await.map_err(|_| closed())?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        self.commands.send(job).await.map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
     }
+
+    /// Like `write`, from a thread that may wait.
+    pub(super) fn write_blocking<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&mut Unit<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let work = move |(): &mut (), unit: &mut Unit<'_>| work(unit);
+        let job = Box::new(Job { state: (), work, after: |(), _: Ending<'_, T>| (), done: None, reply });
+        self.commands.blocking_send(job).map_err(|_| stopped())?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Whether somebody waits for the thread right now.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.commands.capacity() < self.commands.max_capacity()
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable { detail: "the store's writer has stopped".into() }
 }
 
 fn run(

@@ -29,9 +29,20 @@ CREATE UNIQUE INDEX message_id ON message (id);
 -- What is due. Messages leave this index with the first attempt, so it is as small as the queue.
 CREATE INDEX message_due ON message (lane, priority, due_at) WHERE state = 0;
 -- Queued or being sent, oldest first; with the end of its life, so that a search for it reads only the index.
-CREATE INDEX message_waiting ON message (id, expires_at) WHERE state IN (0, 1);
--- The states that few messages are in. Queued and sent ones cost nothing here.
-CREATE INDEX message_rare ON message (state, id) WHERE state IN (1, 3, 4, 5, 6, 7);
+CREATE INDEX message_waiting ON message (seq, expires_at) WHERE state IN (0, 1);
+-- Every other state, each in order of arrival. Accepting a message costs nothing here.
+CREATE INDEX message_state ON message (state) WHERE state <> 0;
+
+-- The words one can search for, by the message's seq. It only narrows a search and is filled behind acceptance: up to
+-- the tally `indexed_up_to`. What was deleted goes from it too.
+CREATE VIRTUAL TABLE message_words USING fts5
+    (words, content = '', contentless_delete = 1, detail = none, tokenize = "ascii tokenchars '=_'");
+-- When the messages of a run of numbers arrived, so that a span of time becomes a span of numbers. Filled with the words.
+CREATE TABLE message_run (
+    run      INTEGER PRIMARY KEY,             -- seq / 1024
+    earliest INTEGER NOT NULL,
+    latest   INTEGER NOT NULL
+) STRICT;
 
 -- Apart from the message, so that a scan of messages does not drag bodies along.
 CREATE TABLE body (
@@ -100,14 +111,15 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 
--- Numbers that are kept, not counted: messages in each state, the next seq, the version of the settings.
+-- Numbers that are kept, not counted: messages in each state, the next seq, the last one whose words are indexed, the
+-- version of the settings.
 CREATE TABLE tally (
     name  TEXT    NOT NULL PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO tally (name, value) VALUES
     ('queued', 0), ('sending', 0), ('sent', 0), ('failed', 0), ('uncertain', 0), ('held', 0), ('cancelled', 0),
-    ('quarantined', 0), ('next_seq', 1), ('settings_version', 0);
+    ('quarantined', 0), ('next_seq', 1), ('indexed_up_to', 0), ('settings_version', 0);
 
 CREATE TABLE setting (
     kind     TEXT    NOT NULL,

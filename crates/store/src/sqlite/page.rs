@@ -1,0 +1,203 @@
+//! Pages of messages, newest first.
+//!
+//! 1. The newest candidates are looked at one by one. This fills a page of what is frequent at once, and finds messages
+//!    whose words are not indexed yet.
+//! 2. If the page is not full by then, the index of words says where to look further.
+//!
+//! Candidates come from the indices of states; [`crate::Filter`] decides on each message itself.
+
+use std::collections::VecDeque;
+
+use mail::MessageId;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::code::state_code;
+use super::row::{COLUMNS, SOURCE, read};
+use super::search::{all, seq_of};
+use super::span::Span;
+use super::words;
+use crate::query::Matcher;
+use crate::{Filter, MessageRecord, MessageState, Page, PageRequest, StoreError};
+
+/// Messages looked at before the index of words is asked: some ten milliseconds, about what its answer costs for a word
+/// that is in every hundredth message.
+pub(super) const LOOKED_AT_FIRST: usize = 2_000;
+/// Numbers of candidates fetched at once.
+const FETCHED: usize = 256;
+
+/// `looked_at_first` is [`LOOKED_AT_FIRST`] outside tests.
+pub(super) fn page(
+    connection: &Connection,
+    filter: &Filter,
+    page: PageRequest,
+    looked_at_first: usize,
+) -> Result<Page, StoreError> {
+    let matcher = filter.matcher();
+    let mut found = Found::new(connection, &matcher, page.limit);
+    let Some(newest) = newest(connection, page.before)?.filter(|_| !matcher.finds_nothing()) else {
+        return Ok(found.page);
+    };
+    let span = Span::of(connection, filter.since, filter.until)?;
+    let question = words::question(&matcher);
+    let mut candidates = Candidates::new(connection, &filter.states);
+    let mut looked_at = 0;
+    let mut at = span.at_or_below(newest);
+    while question.is_none() || at > span.indexed_up_to || looked_at < looked_at_first {
+        let Some(seq) = candidates.at_or_below(at)?.filter(|seq| !span.is_over(*seq)) else { return Ok(found.page) };
+        at = span.at_or_below(seq);
+        if at < seq {
+            continue;
+        }
+        if found.look_at(seq)? {
+            return Ok(found.page);
+        }
+        looked_at += 1;
+        at = span.at_or_below(seq - 1);
+    }
+    if let Some(question) = question {
+        look_where_indexed(connection, &question, (span.first, at), &mut candidates, &mut found)?;
+    }
+    Ok(found.page)
+}
+
+/// Step 2, over the numbers from `first` to `last`.
+fn look_where_indexed(
+    connection: &Connection,
+    question: &str,
+    (first, last): (i64, i64),
+    candidates: &mut Candidates<'_>,
+    found: &mut Found<'_>,
+) -> Result<(), StoreError> {
+    let sql = "SELECT rowid FROM message_words WHERE message_words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 \
+               ORDER BY rowid DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![question, first, last])?;
+    while let Some(row) = rows.next()? {
+        let seq = row.get(0)?;
+        match candidates.nearest(seq)? {
+            None => break,
+            Some(nearest) if nearest < seq => {}
+            Some(_) => {
+                if found.look_at(seq)? {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The number that a page begins with; `None`: it is empty.
+fn newest(connection: &Connection, before: Option<MessageId>) -> Result<Option<i64>, StoreError> {
+    let Some(before) = before else { return Ok(Some(i64::MAX)) };
+    if let Some(seq) = seq_of(connection, before)? {
+        return Ok(Some(seq.saturating_sub(1)));
+    }
+    let sql = "SELECT seq FROM message WHERE id < ?1 ORDER BY id DESC LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row([before.to_bytes().as_slice()], |row| row.get(0)).optional()?)
+}
+
+/// The page as far as it is filled.
+struct Found<'c> {
+    connection: &'c Connection,
+    matcher: &'c Matcher<'c>,
+    sql: String,
+    limit: usize,
+    page: Page,
+}
+
+impl<'c> Found<'c> {
+    fn new(connection: &'c Connection, matcher: &'c Matcher<'c>, limit: u32) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let sql = format!("SELECT {COLUMNS} FROM {SOURCE} WHERE m.seq = ?1");
+        Self { connection, matcher, sql, limit, page: Page { messages: Vec::new(), next: None } }
+    }
+
+    /// Takes the message if it matches; whether the page is full, and it is known if another one follows.
+    fn look_at(&mut self, seq: i64) -> Result<bool, StoreError> {
+        let Some(record) = self.readable(seq)?.filter(|record| self.matcher.matches(record)) else { return Ok(false) };
+        if self.page.messages.len() >= self.limit {
+            self.page.next = self.page.messages.last().map(|last| last.id);
+            return Ok(true);
+        }
+        self.page.messages.push(record);
+        Ok(false)
+    }
+
+    fn readable(&self, seq: i64) -> Result<Option<MessageRecord>, StoreError> {
+        let mut statement = self.connection.prepare_cached(&self.sql)?;
+        let mut rows = statement.query([seq])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        match read(row) {
+            Ok(stored) => Ok(Some(stored.record)),
+            // A message that cannot be read must not hide all others.
+            Err(error) => {
+                tracing::warn!(event = "message_unreadable", %error);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The numbers of all messages in some states, from the newest on. Those of the state queued come with those being
+/// sent.
+struct Candidates<'c> {
+    connection: &'c Connection,
+    streams: Vec<Stream>,
+    are_all: bool,
+}
+
+impl<'c> Candidates<'c> {
+    fn new(connection: &'c Connection, states: &[MessageState]) -> Self {
+        let of_state = |state: &MessageState| match state {
+            // Worded as the partial indices are, for the planner takes those only for their own words.
+            MessageState::Queued => "state IN (0, 1)".to_owned(),
+            state => format!("state = {} AND state <> 0", state_code(*state)),
+        };
+        let conditions = if states.is_empty() { vec!["1".into()] } else { states.iter().map(of_state).collect() };
+        let streams = conditions.into_iter().map(|condition| Stream::new(&condition)).collect();
+        Self { connection, streams, are_all: states.is_empty() }
+    }
+
+    /// The highest candidate that is not above `at`. To be asked for lower and lower numbers.
+    fn at_or_below(&mut self, at: i64) -> Result<Option<i64>, StoreError> {
+        let mut highest = None;
+        for stream in &mut self.streams {
+            highest = highest.max(stream.at_or_below(self.connection, at)?);
+        }
+        Ok(highest)
+    }
+
+    /// The same for a number that is known to be a message's, as far as states narrow it.
+    fn nearest(&mut self, seq: i64) -> Result<Option<i64>, StoreError> {
+        if self.are_all { Ok(Some(seq)) } else { self.at_or_below(seq) }
+    }
+}
+
+struct Stream {
+    sql: String,
+    /// Fetched and not yet passed, highest first.
+    known: VecDeque<i64>,
+    is_over: bool,
+}
+
+impl Stream {
+    fn new(condition: &str) -> Self {
+        let sql = format!("SELECT seq FROM message WHERE {condition} AND seq <= ?1 ORDER BY seq DESC LIMIT {FETCHED}");
+        Self { sql, known: VecDeque::new(), is_over: false }
+    }
+
+    fn at_or_below(&mut self, connection: &Connection, at: i64) -> Result<Option<i64>, StoreError> {
+        while let Some(seq) = self.known.front() {
+            if *seq <= at {
+                return Ok(Some(*seq));
+            }
+            self.known.pop_front();
+        }
+        if !self.is_over {
+            self.known = all(connection, &self.sql, [at], |row| Ok(row.get(0)?))?.into();
+            self.is_over = self.known.len() < FETCHED;
+        }
+        Ok(self.known.front().copied())
+    }
+}

@@ -1,0 +1,74 @@
+//! Spans of time as spans of message numbers.
+//!
+//! Numbers follow the order in which messages were committed, times the order in which they began to come in; the two
+//! disagree a little. So each run of numbers remembers its earliest and latest arrival.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::code::time_code;
+use super::unit::Unit;
+use crate::StoreError;
+
+/// Numbers in a run: few enough to look through one in vain, and a thousand runs for a million messages.
+const RUN: i64 = 1024;
+
+/// Every message that arrived in a span of time is among these numbers; not all of them need have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// Beyond this number nothing is known: every message may belong to it.
+    pub(super) indexed_up_to: i64,
+    /// Up to `indexed_up_to`, only from here ...
+    pub(super) first: i64,
+    /// ... to here.
+    pub(super) last: i64,
+}
+
+impl Span {
+    pub(super) fn of(
+        connection: &Connection,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Self, StoreError> {
+        let sql = "SELECT value FROM tally WHERE name = 'indexed_up_to'";
+        let indexed_up_to = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        if since.is_none() && until.is_none() {
+            return Ok(Self { indexed_up_to, first: 0, last: indexed_up_to });
+        }
+        let sql = "SELECT MIN(run), MAX(run) FROM message_run WHERE latest >= ?1 AND earliest <= ?2";
+        // Times lie in whole microseconds: one that was cut off must not narrow too much.
+        let since = since.map_or(i64::MIN, time_code);
+        let until = until.map_or(i64::MAX, time_code);
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?));
+        let (first, last) = connection.prepare_cached(sql)?.query_row([since, until], read)?;
+        // No run at all: an empty span.
+        let first = first.map_or(indexed_up_to.saturating_add(1), |run| run * RUN);
+        let last = last.map_or(0, |run| (run * RUN + RUN - 1).min(indexed_up_to));
+        Ok(Self { indexed_up_to, first, last })
+    }
+
+    /// Oldest first, both ends inclusive.
+    pub(super) fn ranges(self) -> [(i64, i64); 2] {
+        [(self.first, self.last), (self.indexed_up_to.saturating_add(1), i64::MAX)]
+    }
+
+    /// Whether all that is left at `seq` and below lies before the span.
+    pub(super) fn is_over(self, seq: i64) -> bool {
+        seq <= self.indexed_up_to && seq < self.first
+    }
+
+    /// The highest number at `seq` or below that may belong to the span.
+    pub(super) fn at_or_below(self, seq: i64) -> i64 {
+        if seq <= self.indexed_up_to { seq.min(self.last) } else { seq }
+    }
+}
+
+/// Notes when a message arrived whose number is about to be indexed.
+pub(super) fn widen(unit: &Unit<'_>, seq: i64, received_at: i64) -> Result<(), StoreError> {
+    unit.execute(
+        "INSERT INTO message_run (run, earliest, latest) VALUES (?1, ?2, ?2) \
+         ON CONFLICT DO UPDATE SET earliest = MIN(earliest, ?2), latest = MAX(latest, ?2)",
+        params![seq / RUN, received_at],
+    )?;
+    Ok(())
+}
