@@ -6,6 +6,9 @@
 //!
 //! Candidates come from the indices of states; [`crate::Filter`] decides on each message itself.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use mail::MessageId;

@@ -12,7 +12,7 @@ use super::writer::Writer;
 use super::{SqliteStore, schema};
 use crate::{NewMessage, Priority, StagedBody, Store, StoreError, Via};
 
-fn message(number: u64, bytes: usize) -> NewMessage {
+pub(super) fn message(number: u64, bytes: usize) -> NewMessage {
     let mut envelope = Envelope::new(ReversePath::Null);
     envelope.add("anna@example.test".parse::<mail::Address>().unwrap());
     let now = jiff::Timestamp::UNIX_EPOCH;

@@ -2,7 +2,9 @@
 
 mod arrival;
 mod delivery;
+mod history;
 mod operations;
+mod people;
 mod search;
 mod settings;
 

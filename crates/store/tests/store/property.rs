@@ -50,6 +50,7 @@ async fn a_difference_would_be_noticed() {
         send_in: None,
         key: None,
         is_large: false,
+        account: None,
     };
     pair.run(&step).await.unwrap();
     pair.tamper().await;

@@ -49,11 +49,41 @@ async fn every_condition_of_a_filter_must_hold() {
             (text("ÖKO@"), vec![1], "in a recipient"),
             (text("order-7\"X"), vec![2], "a quote in a Message-ID"),
             (text(&id(3).to_string().to_lowercase()), vec![3], "our own id"),
-            (text("%"), vec![], "no wildcard"),
+            (text("über hr"), vec![1], "every word, in any field and order"),
+            (text("über shop"), vec![], "not of two messages"),
+            (text("cont"), vec![3, 2, 1], "the beginning of a word"),
+            (text("ontoso"), vec![], "not its middle"),
+            (text("  "), vec![3, 2, 1], "blank is no condition"),
+            (text("%"), vec![], "no wildcard: nothing that could be found"),
+            (Filter { sender: Some("anna".into()), ..all() }, vec![], "a recipient is no sender"),
+            (Filter { sender: Some("\"".into()), ..all() }, vec![], "no word in the sender either"),
+            (Filter { sender: Some("app".into()), ..text("shop") }, vec![2], "sender and text"),
+            (Filter { account: Some(AccountId("sho".into())), ..all() }, vec![], "the whole account"),
+            (Filter { account: Some(AccountId("shop".into())), ..text("uber") }, vec![], "account and text"),
             (Filter { states: vec![S::Held], ..text("über") }, vec![], "both, not either"),
         ] {
             assert_eq!(found(store, filter).await, numbers, "{reason}");
         }
+    }
+}
+
+/// Messages come into the store in another order than they began to come in.
+#[tokio::test]
+async fn pages_go_by_arrival_in_the_store() {
+    for store in &stores() {
+        for number in [3, 1, 5, 2] {
+            store.enqueue(message(number)).await.unwrap();
+        }
+        assert_eq!(found(store, Filter::default()).await, [2, 5, 1, 3]);
+        let after = |number| PageRequest { before: Some(id(number)), limit: 9 };
+        let ids = |page: store::Page| page.messages.iter().map(|record| record.id).collect::<Vec<_>>();
+        assert_eq!(ids(store.messages(&Filter::default(), after(5)).await.unwrap()), [1, 3].map(id));
+        store.delete(id(5)).await.unwrap();
+        let page = store.messages(&Filter::default(), after(5)).await.unwrap();
+        assert_eq!(ids(page), [3].map(id), "the cursor is gone: on with the id that comes next below");
+        let page = store.messages(&Filter::default(), after(0)).await.unwrap();
+        assert_eq!(ids(page), [], "nothing is below");
+        assert_eq!(store.counts().await.unwrap().oldest_waiting, Some(at(3)));
     }
 }
 
@@ -88,6 +118,9 @@ async fn waiting_messages_come_in_pages_with_their_sender() {
         assert_eq!((&first[0].2, &first[1].2), (&Some(route("noreply@contoso.test")), &None));
         let second = store.waiting_messages(Some(id(3)), 2).await.unwrap();
         assert_eq!(second.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), [id(5)]);
+        store.delete(id(3)).await.unwrap();
+        let again = store.waiting_messages(Some(id(3)), 2).await.unwrap();
+        assert_eq!(again.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), [1, 5].map(id), "none may be passed over");
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) enum Step {
         send_in: Option<i64>,
         key: Option<(u8, u8)>,
         is_large: bool,
+        account: Option<u8>,
     },
     Wait {
         seconds: i64,
@@ -64,6 +65,22 @@ pub(super) enum Step {
     Reroute {
         routes: Vec<(i64, Option<usize>)>,
     },
+    /// A session comes, is seen again, ends, or all that are old do.
+    Sessions {
+        digest: u8,
+        user: u8,
+        what: u8,
+        age: i64,
+    },
+    Grant {
+        connection: u8,
+        is_dead: Option<bool>,
+    },
+    PurgeHistory {
+        age: i64,
+    },
+    /// The durable store brings its index of words up to date.
+    IndexWords,
     ChangeSettings {
         is_late: bool,
         change: u8,
@@ -106,6 +123,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => vec((number(), option::of(mailbox())), 0..3).prop_map(|routes| Step::Reroute { routes }),
         1 => (prop::bool::weighted(0.2), 0_u8..6)
             .prop_map(|(is_late, change)| Step::ChangeSettings { is_late, change }),
+        2 => (0_u8..3, 0_u8..2, 0_u8..4, 0_i64..5_000)
+            .prop_map(|(digest, user, what, age)| Step::Sessions { digest, user, what, age }),
+        1 => (0_u8..2, option::of(any::<bool>())).prop_map(|(connection, is_dead)| Step::Grant { connection, is_dead }),
+        1 => (0_i64..9_000).prop_map(|age| Step::PurgeHistory { age }),
+        1 => Just(Step::IndexWords),
         1 => Just(Step::Restart),
     ]
 }
@@ -115,8 +137,9 @@ fn enqueue() -> impl Strategy<Value = Step> {
     let key = option::weighted(0.2, (0_u8..2, 0_u8..2));
     let send_in = option::weighted(0.2, 0_i64..2_000);
     let mailbox = option::weighted(0.8, 0..MAILBOXES);
-    (0..MESSAGES, mailbox, priority, 1_usize..4, send_in, key, prop::bool::weighted(0.1)).prop_map(
-        |(number, mailbox, priority, recipients, send_in, key, is_large)| Step::Enqueue {
+    let account = option::of(0_u8..2);
+    (0..MESSAGES, mailbox, priority, 1_usize..4, send_in, key, prop::bool::weighted(0.1), account).prop_map(
+        |(number, mailbox, priority, recipients, send_in, key, is_large, account)| Step::Enqueue {
             number,
             mailbox,
             priority,
@@ -124,6 +147,7 @@ fn enqueue() -> impl Strategy<Value = Step> {
             send_in,
             key,
             is_large,
+            account,
         },
     )
 }

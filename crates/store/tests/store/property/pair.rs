@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use mail::EnhancedStatus;
-use settings::{Emails, RoutedTo, Tenant, TenantId};
+use settings::{AccountId, ConnectionId, Emails, RoutedTo, Sealed, Tenant, TenantId, UserId};
 use store::model::ModelStore;
 use store::sqlite::SqliteStore;
 use store::{
-    AttemptId, AttemptReport, AuditEntry, Claim, Enqueued, Filter, IdempotencyKey, Lane, LaneId, LanePause, Lease,
-    MessageDetail, MessageRecord, NewMessage, PageRequest, RecipientOutcome, SettingsChange, Store, StoreError,
+    AttemptId, AttemptReport, AuditEntry, Claim, Enqueued, Filter, Grant, IdempotencyKey, Lane, LaneId, LanePause,
+    Lease, MessageDetail, MessageRecord, NewMessage, PageRequest, RecipientOutcome, Session, SettingsChange, Store,
+    StoreError,
 };
 
 use super::history::{MESSAGES, Step};
@@ -24,6 +25,8 @@ pub(super) struct Pair {
     folder: tempfile::TempDir,
     now: Timestamp,
     sides: [Side; 2],
+    /// The second side by its own type; `None` while it is restarted.
+    sqlite: Option<Arc<SqliteStore>>,
 }
 
 struct Side {
@@ -48,7 +51,8 @@ impl Pair {
         // In memory where that can be had: what is asked here is not whether the disk keeps it.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let sqlite = Arc::new(SqliteStore::open(folder.path()).unwrap());
-        Self { folder, now: at(10_000), sides: [Side::new(Arc::new(ModelStore::default())), Side::new(sqlite)] }
+        let sides = [Side::new(Arc::new(ModelStore::default())), Side::new(Arc::clone(&sqlite) as Arc<dyn Store>)];
+        Self { folder, now: at(10_000), sides, sqlite: Some(sqlite) }
     }
 
     /// Changes one side only.
@@ -61,6 +65,7 @@ impl Pair {
         match step {
             Step::Wait { seconds } => self.now = now + SignedDuration::from_secs(*seconds),
             Step::Restart => self.restart(),
+            Step::IndexWords => self.sqlite.as_ref().unwrap().index_words().await.unwrap(),
             _ => {
                 let [model, sqlite] = &mut self.sides;
                 same("the answer", &answer(model, step, now).await, &answer(sqlite, step, now).await)?;
@@ -74,7 +79,10 @@ impl Pair {
     fn restart(&mut self) {
         // The old one is dropped first: two of one process would be two processes.
         self.sides[1].store = Arc::new(ModelStore::default());
-        self.sides[1].store = Arc::new(SqliteStore::open(self.folder.path()).unwrap());
+        self.sqlite = None;
+        let sqlite = Arc::new(SqliteStore::open(self.folder.path()).unwrap());
+        self.sides[1].store = Arc::clone(&sqlite) as Arc<dyn Store>;
+        self.sqlite = Some(sqlite);
     }
 
     async fn learn_lanes(&mut self) {
@@ -152,7 +160,15 @@ async fn answer(side: &mut Side, step: &Step, now: Timestamp) -> String {
             shown(store.reroute(routes.collect()).await)
         }
         Step::ChangeSettings { is_late, change } => shown(change_settings(&*store, *is_late, *change, now).await),
-        Step::Claim { .. } | Step::Finish { .. } | Step::Wait { .. } | Step::Restart => String::new(),
+        Step::Sessions { digest, user, what, age } => sessions(&*store, (*digest, *user), *what, *age, now).await,
+        Step::Grant { connection, is_dead } => {
+            let connection = ConnectionId(format!("c{connection}"));
+            shown(store.put_grant(&connection, is_dead.map(|is_dead| grant(is_dead, now))).await)
+        }
+        Step::PurgeHistory { age } => shown(store.purge_history(after(now, -age)).await),
+        Step::Claim { .. } | Step::Finish { .. } | Step::Wait { .. } | Step::IndexWords | Step::Restart => {
+            String::new()
+        }
     }
 }
 
@@ -170,7 +186,9 @@ fn outcome(code: u8) -> RecipientOutcome {
 }
 
 async fn enqueue(store: &dyn Store, step: &Step, now: Timestamp) -> Result<Enqueued, StoreError> {
-    let Step::Enqueue { number, mailbox, priority, recipients, send_in, key, is_large } = step else { unreachable!() };
+    let Step::Enqueue { number, mailbox, priority, recipients, send_in, key, is_large, account } = step else {
+        unreachable!()
+    };
     let all = ["a@x.test", "b@x.test", "c@x.test"];
     let length = if *is_large { 70_000 } else { 10 };
     let body = staged(store, &vec![u8::try_from(*number).unwrap(); length]).await;
@@ -178,6 +196,7 @@ async fn enqueue(store: &dyn Store, step: &Step, now: Timestamp) -> Result<Enque
         body,
         routed_to: mailbox.map(|mailbox| route(MAILBOXES[mailbox])),
         priority: *priority,
+        account: account.map(|account| AccountId(format!("a{account}"))),
         send_at: send_in.map(|seconds| after(now, seconds)),
         expires_at: after(now, 3_000 + number * 100),
         idempotency: key.map(|(key, digest)| IdempotencyKey {
@@ -188,6 +207,37 @@ async fn enqueue(store: &dyn Store, step: &Step, now: Timestamp) -> Result<Enque
         ..to(message(*number), &all[..*recipients])
     };
     store.enqueue(new).await
+}
+
+async fn sessions(store: &dyn Store, (digest, user): (u8, u8), what: u8, age: i64, now: Timestamp) -> String {
+    let digest = format!("d{digest}");
+    match what {
+        0 | 1 => {
+            let session = Session {
+                digest,
+                user: UserId(format!("u{user}")),
+                created_at: after(now, -age),
+                last_seen_at: now,
+                authenticated_at: now,
+                peer: None,
+                user_agent: None,
+            };
+            shown(store.put_session(session).await)
+        }
+        2 => shown(store.remove_sessions(vec![digest]).await),
+        _ => shown(store.purge_sessions(after(now, -age), after(now, -2 * age)).await),
+    }
+}
+
+fn grant(is_dead: bool, now: Timestamp) -> Grant {
+    Grant {
+        refresh_token: Sealed { key_id: 1, box_base64: "AAAA".into() },
+        user: "anna@contoso.test".into(),
+        scopes: vec!["Mail.Send".into()],
+        signed_in_at: now,
+        refreshed_at: now,
+        dead: is_dead.then(|| because("revoked")),
+    }
 }
 
 async fn lease(
@@ -245,6 +295,21 @@ fn plain_lane(lane: Lane) -> Lane {
     Lane { id: LaneId(0), ..lane }
 }
 
+fn filters(now: Timestamp) -> Vec<Filter> {
+    use store::MessageState as S;
+    let all = Filter::default;
+    let of_one_state = S::ALL.map(|state| Filter { states: vec![state], ..all() });
+    let more = [
+        all(),
+        Filter { states: vec![S::Queued, S::Sending, S::Held, S::Uncertain], ..all() },
+        Filter { states: vec![S::Sent, S::Failed], text: Some("hi b".into()), ..all() },
+        Filter { account: Some(AccountId("a1".into())), ..all() },
+        Filter { recipient: Some(address("B@x.test")), since: Some(after(at(0), 2)), ..all() },
+        Filter { sender: Some("app".into()), until: Some(after(now, -9_997)), ..all() },
+    ];
+    of_one_state.into_iter().chain(more).collect()
+}
+
 /// Everything a caller can see, in a form that two stores can share.
 async fn view(side: &Side, now: Timestamp) -> Vec<String> {
     let store = &*side.store;
@@ -255,7 +320,15 @@ async fn view(side: &Side, now: Timestamp) -> Vec<String> {
         shown(store.expired(now, 3).await),
         shown(store.audit(None, 5).await),
         format!("{:?}", store.settings().borrow()),
+        shown(store.history(after(now, -50_000), after(now, 1)).await),
+        shown(store.last_submissions().await),
+        shown(store.sessions(None).await),
+        shown(store.sessions(Some(&UserId("u1".into()))).await),
+        shown(store.session("d1").await),
+        shown(store.grant(&ConnectionId("c1".into())).await),
     ];
+    // Lanes of one name have one order; those without work are known to both.
+    seen.push(format!("{:?}", store.lanes(2).await.unwrap().into_iter().map(plain_lane).collect::<Vec<_>>()));
     let mut lanes: Vec<_> = store.lanes_with_work().await.unwrap().into_iter().map(plain_lane).collect();
     lanes.sort_by(|a, b| a.key.cmp(&b.key));
     seen.push(format!("{lanes:?}"));
@@ -263,11 +336,12 @@ async fn view(side: &Side, now: Timestamp) -> Vec<String> {
         seen.push(shown(store.lane(*lane).await.map(plain_lane)));
         seen.push(shown(store.recipients_attempted(*lane, after(now, -7_200)).await));
     }
-    for state in store::MessageState::ALL {
-        let filter = Filter { states: vec![state], ..Filter::default() };
-        let page = store.messages(&filter, PageRequest { before: Some(id(MESSAGES)), limit: 2 }).await.unwrap();
-        let ids: Vec<_> = page.messages.iter().map(|record| record.id).collect();
-        seen.push(format!("{state:?} {ids:?} {:?}", page.next));
+    for filter in filters(now) {
+        for before in [None, Some(id(MESSAGES)), Some(id(2))] {
+            let page = store.messages(&filter, PageRequest { before, limit: 2 }).await.unwrap();
+            let ids: Vec<_> = page.messages.iter().map(|record| record.id).collect();
+            seen.push(format!("{filter:?} {before:?} {ids:?} {:?}", page.next));
+        }
     }
     for number in 0..MESSAGES {
         seen.push(shown(store.message(id(number)).await.map(plain_detail)));
