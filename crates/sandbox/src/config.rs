@@ -5,6 +5,7 @@
 //!
 //! Left to others: making lookup tables of it (`directory`), and keeping its limits (`graph::throttle`).
 
+mod contoso;
 mod limits;
 mod tenant;
 
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 
 pub use limits::{Behaviour, Limits, Storage, TokenRules};
-pub use tenant::{App, Certificate, Secret, Tenant, User, UserState};
+pub use tenant::{App, Certificate, Password, Secret, SignIn, Tenant, User, UserState};
 
 /// The settings of one sandbox.
 #[derive(Debug, Clone, Deserialize)]
@@ -78,6 +79,10 @@ pub enum ConfigError {
     NotAnAddress(String),
     #[error("the certificate of app {app:?} cannot be used: {reason}")]
     Certificate { app: String, reason: String },
+    #[error("app {app:?} names {scope:?}, which is no delegated permission the sandbox knows")]
+    Scope { app: String, scope: String },
+    #[error("app {app:?}: {uri:?} cannot be a redirect URI: {reason}")]
+    RedirectUri { app: String, uri: String, reason: String },
     #[error("token lifetimes must satisfy 0 < min_lifetime_seconds <= max_lifetime_seconds")]
     TokenLifetime,
 }

@@ -10,6 +10,7 @@ use jsonwebtoken::DecodingKey;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::config::{self, Certificate, ConfigError, UserState};
+use crate::entra::{Permission, known_permission};
 use crate::{digest, guid};
 
 /// All tenants.
@@ -26,6 +27,8 @@ pub(crate) struct Tenant {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) domains: Vec<String>,
+    /// Users may consent to what needs no administrator.
+    pub(crate) user_consent: bool,
     apps: HashMap<String, Arc<App>>,
     users: HashMap<String, Arc<User>>,
     /// Mailbox name by further address.
@@ -41,6 +44,8 @@ pub(crate) struct App {
     /// The service principal's object id.
     pub(crate) object_id: String,
     pub(crate) certificates: Vec<RegisteredCertificate>,
+    /// The delegated permissions of the registration.
+    pub(crate) delegated: Vec<Permission>,
 }
 
 /// A certificate an app may sign its assertions with.
@@ -114,6 +119,7 @@ impl Tenant {
             id: settings.id.clone(),
             name: settings.name.clone(),
             domains: settings.domains.clone(),
+            user_consent: settings.user_consent,
             apps,
             users,
             aliases,
@@ -147,12 +153,53 @@ impl App {
         for certificate in &settings.certificates {
             certificates.push(RegisteredCertificate::read(certificate).map_err(refused)?);
         }
+        let unknown = |scope: &String| ConfigError::Scope { app: settings.client_id.clone(), scope: scope.clone() };
+        let permission = |scope: &String| {
+            let name = scope.rsplit('/').next().unwrap_or_default();
+            known_permission(name).ok_or_else(|| unknown(scope))
+        };
+        for uri in &settings.redirect_uris {
+            check_redirect_uri(uri).map_err(|reason| ConfigError::RedirectUri {
+                app: settings.client_id.clone(),
+                uri: uri.clone(),
+                reason,
+            })?;
+        }
         Ok(Self {
             object_id: guid::derived(&format!("service principal {}", settings.client_id)),
+            delegated: settings.delegated_scopes.iter().map(permission).collect::<Result<_, _>>()?,
             settings: settings.clone(),
             certificates,
         })
     }
+
+    /// Has nothing to prove itself with, and need not.
+    pub(crate) fn is_public(&self) -> bool {
+        self.settings.allow_public_client && self.settings.secrets.is_empty() && self.certificates.is_empty()
+    }
+
+    /// Whether sign-ins may be sent back to `uri`. On this machine's loopback names any port will do.
+    pub(crate) fn has_redirect_uri(&self, uri: &str) -> bool {
+        let same = |registered: &String| registered == uri || is_same_but_for_the_port(registered, uri);
+        self.settings.redirect_uris.iter().any(same)
+    }
+}
+
+/// The fragment would reach nobody, and what is no URL cannot be gone to.
+fn check_redirect_uri(uri: &str) -> Result<(), String> {
+    let parsed = url::Url::parse(uri).map_err(|error| error.to_string())?;
+    if parsed.fragment().is_some() { Err("it has a fragment".to_owned()) } else { Ok(()) }
+}
+
+fn is_same_but_for_the_port(registered: &str, given: &str) -> bool {
+    let without_port = |text: &str| {
+        let mut url = url::Url::parse(text).ok()?;
+        let is_loopback = url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1"));
+        (is_loopback && url.username().is_empty() && url.password().is_none()).then_some(())?;
+        url.set_port(None).ok()?;
+        Some(url)
+    };
+    without_port(registered).is_some_and(|registered| without_port(given) == Some(registered))
 }
 
 impl RegisteredCertificate {

@@ -27,6 +27,13 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>, secur
         [version, rest @ ..] if graph::is_version(version) => graph::answer(state, &call, version, rest, body).await,
         ["sandbox", "api", rest @ ..] => Answer::Reply(pages::api(state, &call, rest, body).await),
         [tenant, "oauth2", "v2.0", "token"] => Answer::Reply(entra::token(state, &call, tenant, body).await),
+        [tenant, "oauth2", "v2.0", "authorize"] => Answer::Reply(entra::authorize(state, &call, tenant, body).await),
+        [tenant, "oauth2", "v2.0", "devicecode"] => Answer::Reply(entra::device_code(state, &call, tenant, body).await),
+        [tenant, "oauth2", "v2.0", "logout"] => Answer::Reply(entra::sign_out(state, &call, tenant)),
+        ["devicelogin"] => Answer::Reply(entra::device_login(state, &call, body).await),
+        [tenant, "adminconsent"] | [tenant, "v2.0", "adminconsent"] => {
+            Answer::Reply(entra::admin_consent(state, &call, tenant, body).await)
+        }
         [tenant, "v2.0", ".well-known", "openid-configuration"] => {
             Answer::Reply(entra::openid_configuration(state, &call, tenant))
         }

@@ -1,4 +1,4 @@
-//! What happened: one row for each accepted send, one for each Graph request, and counters.
+//! What happened: one row for each accepted send, each Graph request and each token request, and counters.
 //!
 //! Promise: rows are dropped oldest first when there are too many; counters are never reset but by
 //! `DELETE /sandbox/api/messages`, which starts all over.
@@ -65,6 +65,28 @@ pub struct RequestRecord {
     pub duration_ms: f64,
 }
 
+/// One request to the token or device code endpoint. Nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokenRecord {
+    pub at: Timestamp,
+    /// As the address names it.
+    pub tenant: String,
+    /// As the client wrote it; `device_authorization` for a request for a device code.
+    pub grant_type: Option<String>,
+    pub client_id: Option<String>,
+    pub scope: Option<String>,
+    /// Who the tokens are for: the UPN in lower case. Absent for an application, and after a refusal.
+    pub user: Option<String>,
+    /// The OAuth error, if it was refused.
+    pub error: Option<&'static str>,
+    pub aadsts: Option<u32>,
+}
+
+impl TokenRecord {
+    /// Of what a client may make as long as it likes, this much is kept.
+    pub(crate) const SHOWN_CHARS: usize = 200;
+}
+
 /// Totals since the start or the last `DELETE /sandbox/api/messages`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
@@ -84,6 +106,7 @@ pub struct Stats {
 struct Rows {
     deliveries: VecDeque<Arc<Delivery>>,
     requests: VecDeque<RequestRecord>,
+    token_requests: VecDeque<TokenRecord>,
     stats: Stats,
 }
 
@@ -129,13 +152,26 @@ impl Journal {
         }
     }
 
-    pub(crate) fn token_answered(&self, issued: bool) {
+    pub(crate) fn token_answered(&self, record: TokenRecord) {
         let mut rows = lock(&self.rows);
-        if issued {
+        if record.error.is_none() {
             rows.stats.tokens_issued += 1;
         } else {
             rows.stats.token_errors += 1;
         }
+        rows.keep_token_request(record, self.keep_requests);
+    }
+
+    /// A device code was asked for, which is no token yet.
+    pub(crate) fn device_code_answered(&self, record: TokenRecord) {
+        lock(&self.rows).keep_token_request(record, self.keep_requests);
+    }
+
+    /// The newest `limit` token requests, oldest first.
+    pub(crate) fn token_requests(&self, limit: usize) -> Vec<TokenRecord> {
+        let rows = lock(&self.rows);
+        let skip = rows.token_requests.len().saturating_sub(limit);
+        rows.token_requests.iter().skip(skip).cloned().collect()
     }
 
     /// The newest `limit` deliveries, oldest first.
@@ -165,5 +201,14 @@ impl Journal {
         let mut rows = lock(&self.rows);
         *rows = Rows::default();
         self.delivered.send_replace(0);
+    }
+}
+
+impl Rows {
+    fn keep_token_request(&mut self, record: TokenRecord, keep: usize) {
+        self.token_requests.push_back(record);
+        if self.token_requests.len() > keep {
+            self.token_requests.pop_front();
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A stand-in Microsoft 365 tenant: Entra ID tokens, Graph `sendMail`, and mailboxes one can look into.
+//! A stand-in Microsoft 365 tenant: Entra ID with sign-in pages and tokens, Graph `sendMail`, and mailboxes one can look into.
 //!
 //! Promise: what Microsoft refuses is refused here, with the status, code and headers a client would meet there, and
 //! what was taken can be inspected byte for byte. Faults that are rare in the real service can be ordered.
@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod clock;
 pub mod config;
 mod digest;
 mod directory;
@@ -37,7 +38,7 @@ mod tls;
 
 pub use config::{Config, ConfigError};
 pub use faults::{Fault, FaultKind};
-pub use journal::{Delivery, RequestRecord, Stats};
+pub use journal::{Delivery, RequestRecord, Stats, TokenRecord};
 pub use mailbox::{Folder, StoredMessage};
 pub use server::{Running, Sandbox, StartError, run};
 pub use tls::{Tls, TlsError};

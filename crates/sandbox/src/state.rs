@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::directory::Directory;
+use crate::entra::Accounts;
 use crate::faults::Faults;
 use crate::graph::{BearerCache, Throttle};
 use crate::journal::Journal;
@@ -23,6 +25,8 @@ pub(crate) struct State {
     pub(crate) mailboxes: Mailboxes,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) bearers: BearerCache,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) accounts: Accounts,
     /// Ports this sandbox answers on: a resource on one of them at a loopback name is its own Graph.
     pub(crate) ports: Vec<u16>,
     next_token: AtomicU64,
@@ -36,14 +40,17 @@ impl State {
         {
             return Err(ConfigError::TokenLifetime);
         }
+        let clock = Arc::new(Clock::default());
         Ok(Self {
             directory: Directory::build(&config.tenants)?,
             key,
             faults: Faults::default(),
             journal: Journal::new(&config.storage),
             mailboxes: Mailboxes::new(&config.storage),
-            throttle: Arc::new(Throttle::new(&config.limits)),
+            throttle: Arc::new(Throttle::new(&config.limits, Arc::clone(&clock))),
             bearers: BearerCache::default(),
+            clock,
+            accounts: Accounts::default(),
             ports,
             next_token: AtomicU64::new(1),
             revoked_below: AtomicU64::new(0),
@@ -63,6 +70,18 @@ impl State {
 
     pub(crate) fn is_revoked(&self, serial: u64) -> bool {
         serial < self.revoked_below.load(Ordering::Relaxed)
+    }
+
+    /// Revokes the sign-ins of a user, in whichever tenant it is; `false` if in none.
+    pub(crate) fn revoke_user(&self, key: &str) -> bool {
+        let user = self.directory.tenants.iter().find_map(|tenant| tenant.user(key));
+        user.inspect(|user| self.accounts.revoke_user(user, self.clock.now())).is_some()
+    }
+
+    /// Takes back every consent to an app; `false` if there is none of this id.
+    pub(crate) fn withdraw_consent(&self, client_id: &str) -> bool {
+        let app = self.directory.tenants.iter().find_map(|tenant| tenant.app(client_id));
+        app.inspect(|app| self.accounts.withdraw_consent(app)).is_some()
     }
 
     /// Whether tokens for `resource` are Graph's. `host` is the name the client knows the sandbox by.

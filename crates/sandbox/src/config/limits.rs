@@ -12,11 +12,18 @@ pub struct TokenRules {
     /// Further resource names for which Graph tokens are issued (a reverse proxy's name, say). Microsoft's own names
     /// and the sandbox's own addresses always count.
     pub graph_resources: Vec<String>,
+    /// Seconds a client must wait between two questions for a device code; Entra says 5.
+    pub device_code_interval_seconds: u32,
 }
 
 impl Default for TokenRules {
     fn default() -> Self {
-        Self { min_lifetime_seconds: 60 * 60, max_lifetime_seconds: 90 * 60, graph_resources: Vec::new() }
+        Self {
+            min_lifetime_seconds: 60 * 60,
+            max_lifetime_seconds: 90 * 60,
+            graph_resources: Vec::new(),
+            device_code_interval_seconds: 5,
+        }
     }
 }
 
@@ -85,7 +92,7 @@ pub struct Storage {
     pub keep_bytes: u64,
     /// Rows of `GET /sandbox/api/deliveries`.
     pub keep_deliveries: usize,
-    /// Rows of `GET /sandbox/api/requests`.
+    /// Rows of `GET /sandbox/api/requests`, and of `GET /sandbox/api/token_requests`.
     pub keep_requests: usize,
     /// `false`: keep no MIME, only the rows. For benchmarks.
     pub store_bodies: bool,

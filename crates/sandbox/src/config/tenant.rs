@@ -13,6 +13,9 @@ pub struct Tenant {
     /// Verified domains; each may stand for the tenant id in Entra's URLs.
     #[serde(default)]
     pub domains: Vec<String>,
+    /// Whether users may consent to permissions that need no administrator. `false`: AADSTS90094 for everyone else.
+    #[serde(default = "default_true")]
+    pub user_consent: bool,
     #[serde(default, rename = "app")]
     pub apps: Vec<App>,
     #[serde(default, rename = "user")]
@@ -22,6 +25,7 @@ pub struct Tenant {
 /// An app registration with its service principal.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the registration, and a key here")]
 pub struct App {
     pub client_id: String,
     #[serde(default = "default_app_name")]
@@ -31,6 +35,23 @@ pub struct App {
     /// Application permissions with admin consent. Empty: tokens carry no `roles` at all.
     #[serde(default)]
     pub roles: Vec<String>,
+    /// Whether an administrator has consented to `roles` already. `false`: no roles in tokens before somebody accepts
+    /// them at the admin consent page.
+    #[serde(default = "default_true")]
+    pub admin_consent: bool,
+    /// Delegated permissions of the registration: what `/.default` and the admin consent page stand for. A client may
+    /// ask for others, and the user for consent to them.
+    #[serde(default)]
+    pub delegated_scopes: Vec<String>,
+    /// Where sign-ins may be sent back to, exactly; for `http://localhost` and `http://127.0.0.1` the port is ignored.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// "Allow public client flows": device code, and tokens without a credential if the app has none.
+    #[serde(default)]
+    pub allow_public_client: bool,
+    /// Put the user's groups into ID tokens.
+    #[serde(default)]
+    pub group_claims: bool,
     /// RBAC for Applications: mailboxes the app may send from without any role. Additive to `roles`.
     #[serde(default)]
     pub rbac_mailboxes: Vec<String>,
@@ -87,12 +108,52 @@ pub struct User {
     pub aliases: Vec<String>,
     #[serde(default)]
     pub state: UserState,
-    /// From addresses this mailbox may use besides its own (Send As).
+    /// From addresses this mailbox may use besides its own (Send As). Its user, signed in, may also send from these
+    /// mailboxes with a token that has `Mail.Send.Shared`.
     #[serde(default)]
     pub send_as: Vec<String>,
+    /// Mailboxes this user may send on behalf of, with a delegated token that has `Mail.Send.Shared`.
+    #[serde(default)]
+    pub send_on_behalf: Vec<String>,
     /// The mailbox's own `MaxSendSize`.
     #[serde(default)]
     pub max_message_bytes: Option<u64>,
+    /// What the user signs in with; left out: nobody can sign in as this user.
+    #[serde(default)]
+    pub password: Option<Password>,
+    /// May consent for the whole organisation.
+    #[serde(default)]
+    pub admin: bool,
+    /// Object ids or names of groups, for apps with `group_claims`.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    #[serde(default)]
+    pub sign_in: SignIn,
+}
+
+/// A password; absent from debug output.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+/// What happens when the user has given the right password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignIn {
+    #[default]
+    Ok,
+    /// The account is disabled: AADSTS50057.
+    Disabled,
+    /// Conditional Access blocks the sign-in: AADSTS53003.
+    ConditionalAccess,
+    /// A second factor is demanded, which the sandbox does not have: AADSTS50076.
+    MfaRequired,
 }
 
 /// What happens when somebody sends from this user's mailbox.
@@ -119,63 +180,6 @@ pub enum UserState {
     QuotaExceeded,
     /// Between two databases: 503 `ErrorMailboxMoveInProgress`.
     Moving,
-}
-
-impl Tenant {
-    /// The tenant of [`Config::default`](super::Config): one app with `Mail.Send`, a few users, and one for each
-    /// state a mailbox can be in, named after it.
-    pub fn contoso() -> Self {
-        let ok = ["noreply", "anna", "ben", "erp", "scanner"].map(|name| User::new(name, UserState::Ok));
-        let failing = [
-            ("missing", UserState::Missing),
-            ("unlicensed", UserState::Unlicensed),
-            ("soft-deleted", UserState::SoftDeleted),
-            ("on-premises", UserState::OnPremises),
-            ("full", UserState::Full),
-            ("out-of-scope", UserState::OutOfScope),
-            ("blocked", UserState::Blocked),
-            ("quota-exceeded", UserState::QuotaExceeded),
-            ("moving", UserState::Moving),
-        ]
-        .map(|(name, state)| User::new(name, state));
-        Self {
-            id: "11111111-2222-3333-4444-555555555555".to_owned(),
-            name: "Contoso".to_owned(),
-            domains: vec!["contoso.test".to_owned()],
-            apps: vec![App::postern()],
-            users: ok.into_iter().chain(failing).collect(),
-        }
-    }
-}
-
-impl App {
-    fn postern() -> Self {
-        Self {
-            client_id: "66666666-7777-8888-9999-000000000000".to_owned(),
-            name: "Mail gateway".to_owned(),
-            enabled: true,
-            roles: vec!["Mail.Send".to_owned()],
-            rbac_mailboxes: Vec::new(),
-            access_policy_mailboxes: None,
-            send_as: Vec::new(),
-            secrets: vec![Secret { value: "sandbox-secret".to_owned(), expires: None }],
-            certificates: Vec::new(),
-        }
-    }
-}
-
-impl User {
-    fn new(name: &str, state: UserState) -> Self {
-        Self {
-            upn: format!("{name}@contoso.test"),
-            id: None,
-            display_name: None,
-            aliases: Vec::new(),
-            state,
-            send_as: Vec::new(),
-            max_message_bytes: None,
-        }
-    }
 }
 
 fn default_app_name() -> String {

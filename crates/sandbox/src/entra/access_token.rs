@@ -9,13 +9,25 @@ use crate::directory::{App, Tenant};
 use crate::guid;
 
 /// Entra dates tokens back, so that a client's slow clock does not make them "not yet valid".
-const BACKDATED_SECONDS: i64 = 300;
+pub(super) const BACKDATED_SECONDS: i64 = 300;
 
 /// How the client proved itself, as `appidacr` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
+    /// Not at all: a public client.
+    Public,
     Secret,
     Certificate,
+}
+
+impl Proof {
+    pub(super) fn appidacr(self) -> &'static str {
+        match self {
+            Self::Public => "0",
+            Self::Secret => "1",
+            Self::Certificate => "2",
+        }
+    }
 }
 
 /// What a token is issued for.
@@ -25,6 +37,8 @@ pub(crate) struct Grant<'a> {
     pub(crate) app: &'a App,
     pub(crate) resource: &'a str,
     pub(crate) is_graph: bool,
+    /// An administrator consented to the app's roles.
+    pub(crate) has_roles: bool,
     pub(crate) proof: Proof,
     /// The client understands claims challenges.
     pub(crate) cae: bool,
@@ -46,7 +60,7 @@ pub(crate) fn claims(grant: &Grant<'_>, now: Timestamp) -> Value {
         "aio": URL_SAFE_NO_PAD.encode(guid::random_u128().to_be_bytes()),
         "app_displayname": settings.name,
         "appid": settings.client_id,
-        "appidacr": if grant.proof == Proof::Certificate { "2" } else { "1" },
+        "appidacr": grant.proof.appidacr(),
         "idp": format!("https://sts.windows.net/{tenant_id}/"),
         "idtyp": "app",
         "oid": grant.app.object_id,
@@ -57,7 +71,8 @@ pub(crate) fn claims(grant: &Grant<'_>, now: Timestamp) -> Value {
         "ver": "1.0",
         "wids": ["0997a1d0-0d1d-4acb-b408-d5ca73121e90"],
     });
-    let roles: Vec<&String> = settings.roles.iter().filter(|role| is_role_of(role, grant.is_graph)).collect();
+    let roles: Vec<&String> =
+        settings.roles.iter().filter(|role| grant.has_roles && is_role_of(role, grant.is_graph)).collect();
     if let Some(fields) = claims.as_object_mut() {
         if !roles.is_empty() {
             fields.insert("roles".to_owned(), json!(roles));
@@ -76,7 +91,7 @@ fn is_role_of(role: &str, is_graph: bool) -> bool {
 }
 
 /// The token's own id: its serial number and noise, so that "all tokens before" can be told.
-fn uti(serial: u64) -> String {
+pub(super) fn uti(serial: u64) -> String {
     let noise = guid::random_u128() >> 64;
     URL_SAFE_NO_PAD.encode(((u128::from(serial) << 64) | noise).to_be_bytes())
 }

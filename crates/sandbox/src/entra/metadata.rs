@@ -3,19 +3,22 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Response, StatusCode};
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::refusal::Refusal;
+use super::token::DEVICE_CODE;
 use crate::exchange::{Call, json_reply};
 use crate::state::State;
+
+/// What the token endpoint takes.
+const GRANT_TYPES: [&str; 4] = ["client_credentials", "authorization_code", "refresh_token", DEVICE_CODE];
 
 /// `/{tenant}/v2.0/.well-known/openid-configuration`. Addresses are those the client used to come here.
 pub(crate) fn openid_configuration(state: &State, call: &Call, key: &str) -> Response<Full<Bytes>> {
     let origin = call.origin();
     let (path, issuer) = match tenant_of_document(state, key) {
         Ok(names) => names,
-        Err(refusal) => return refusal.reply(call, Timestamp::now()),
+        Err(refusal) => return refusal.reply(call, state.clock.now()),
     };
     let host = call.header("host").unwrap_or("localhost");
     let base = format!("{origin}/{path}");
@@ -25,20 +28,21 @@ pub(crate) fn openid_configuration(state: &State, call: &Call, key: &str) -> Res
             "token_endpoint": format!("{base}/oauth2/v2.0/token"),
             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
             "jwks_uri": format!("{base}/discovery/v2.0/keys"),
-            "response_modes_supported": ["query", "fragment", "form_post"],
+            "response_modes_supported": ["query"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "response_types_supported": ["code"],
+            "grant_types_supported": GRANT_TYPES,
+            "code_challenge_methods_supported": ["plain", "S256"],
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "issuer": format!("{origin}/{issuer}/v2.0"),
             "request_uri_parameter_supported": false,
-            "userinfo_endpoint": format!("{origin}/oidc/userinfo"),
             "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
             "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
-            "http_logout_supported": true,
-            "frontchannel_logout_supported": true,
             "end_session_endpoint": format!("{base}/oauth2/v2.0/logout"),
-            "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "name", "tid", "ver", "email"],
+            "claims_supported": [
+                "sub", "iss", "aud", "exp", "iat", "nonce", "preferred_username", "name", "tid", "ver", "email", "oid", "groups",
+            ],
             "tenant_region_scope": "EU",
             "cloud_instance_name": host,
             "cloud_graph_host_name": host,
@@ -52,7 +56,7 @@ pub(crate) fn openid_configuration(state: &State, call: &Call, key: &str) -> Res
 pub(crate) fn keys(state: &State, call: &Call, key: &str) -> Response<Full<Bytes>> {
     match tenant_of_document(state, key) {
         Ok(_) => json_reply(StatusCode::OK, &state.key.key_set()),
-        Err(refusal) => refusal.reply(call, Timestamp::now()),
+        Err(refusal) => refusal.reply(call, state.clock.now()),
     }
 }
 

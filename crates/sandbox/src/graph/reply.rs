@@ -51,7 +51,7 @@ pub(crate) async fn answer(
     let stroke = state.faults.strike_graph(mailbox.as_deref());
     let is_cut = stroke.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::ResetBeforeBody);
     let admitted = match version.to_ascii_lowercase().as_str() {
-        "v1.0" | "beta" => send_mail::admit(state, call, segments, Timestamp::now()),
+        "v1.0" | "beta" => send_mail::admit(state, call, segments, state.clock.now()),
         other => Err(Failure::new(400, "BadRequest", format!("Invalid version: {other}"))),
     };
     let body = if is_cut { Received::Broken } else { read_body(body, state.config.limits.max_request_bytes).await };
@@ -101,7 +101,9 @@ impl Request {
         record(&state, &call, &outcome, &body, &id, started);
         match outcome {
             Outcome::Accepted => Answer::Reply(dress(&call, &id, reply(StatusCode::ACCEPTED, "", Bytes::new()))),
-            Outcome::Refused(failure) => Answer::Reply(dress(&call, &id, refusal(&call, &id, &failure))),
+            Outcome::Refused(failure) => {
+                Answer::Reply(dress(&call, &id, refusal(&call, &id, &failure, state.clock.now())))
+            }
             Outcome::Reset => Answer::Reset,
         }
     }
@@ -152,13 +154,13 @@ fn ordered_failure(fault: &Fault) -> Failure {
 }
 
 /// The body of a refusal in Graph's shape.
-fn refusal(call: &Call, request_id: &str, failure: &Failure) -> Response<Full<Bytes>> {
+fn refusal(call: &Call, request_id: &str, failure: &Failure, now: Timestamp) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = if failure.is_html {
         reply(status, "text/html; charset=us-ascii", HTML_503)
     } else {
         let mut inner = json!({
-            "date": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+            "date": now.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
             "request-id": request_id,
             "client-request-id": client_request_id(call, request_id),
         });
@@ -202,7 +204,7 @@ fn record(state: &State, call: &Call, outcome: &Outcome, body: &Received, reques
     };
     tracing::debug!(event = "sandbox.request", method = %call.method, target = %call.target, status);
     state.journal.requested(RequestRecord {
-        at: Timestamp::now(),
+        at: state.clock.now(),
         method: call.method.to_string(),
         target: call.target.clone(),
         status,

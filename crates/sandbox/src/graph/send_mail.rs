@@ -104,8 +104,7 @@ pub(super) fn judge(
 fn check_permission(admitted: &Admitted) -> Result<(), Failure> {
     let Admitted { claims, app, .. } = admitted;
     if admitted.is_delegated {
-        let scopes = claims.scp.as_deref().unwrap_or_default();
-        let may_send = scopes.split(' ').any(|scope| scope == "Mail.Send" || scope == "Mail.Send.Shared");
+        let may_send = has_scope(claims, "Mail.Send") || has_scope(claims, "Mail.Send.Shared");
         return if may_send { Ok(()) } else { Err(Failure::access_denied()) };
     }
     let has_role = claims.roles.iter().any(|role| role == "Mail.Send");
@@ -116,7 +115,7 @@ fn check_scope(admitted: &Admitted, user: &User) -> Result<(), Failure> {
     let names = |list: &[String]| list.iter().any(|name| user.owns(name) || name.eq_ignore_ascii_case(&user.id));
     let settings = &admitted.app.settings;
     if admitted.is_delegated {
-        return Ok(());
+        return check_delegate(admitted, user);
     }
     let has_role = admitted.claims.roles.iter().any(|role| role == "Mail.Send");
     if !has_role && !names(&settings.rbac_mailboxes) {
@@ -126,6 +125,33 @@ fn check_scope(admitted: &Admitted, user: &User) -> Result<(), Failure> {
         return Err(Failure::access_policy());
     }
     Ok(())
+}
+
+fn has_scope(claims: &Claims, wanted: &str) -> bool {
+    claims.scp.as_deref().unwrap_or_default().split(' ').any(|scope| scope == wanted)
+}
+
+/// The user a delegated token is for.
+fn signed_in(admitted: &Admitted) -> Option<&Arc<User>> {
+    admitted.tenant.user(admitted.claims.upn.as_deref().unwrap_or_default())
+}
+
+/// From another mailbox than one's own: the token must say so, and the directory must allow it.
+fn check_delegate(admitted: &Admitted, user: &User) -> Result<(), Failure> {
+    let delegate = signed_in(admitted).ok_or_else(Failure::access_denied)?;
+    if delegate.mailbox == user.mailbox {
+        return Ok(());
+    }
+    if !has_scope(&admitted.claims, "Mail.Send.Shared") {
+        return Err(Failure::access_denied());
+    }
+    let is_granted = granted_to(delegate).any(|address| user.owns(address));
+    if is_granted { Ok(()) } else { Err(Failure::known("ErrorSendAsDenied")) }
+}
+
+/// Addresses `delegate` may send as, or on behalf of.
+fn granted_to(delegate: &User) -> impl Iterator<Item = &String> {
+    delegate.settings.send_as.iter().chain(&delegate.settings.send_on_behalf)
 }
 
 fn check_mailbox(user: UserState) -> Result<(), Failure> {
@@ -170,10 +196,27 @@ fn check_size(state: &State, user: &User, submission: &Submission) -> Result<(),
 
 /// The author must be the mailbox itself or an address it, or the app, may send as.
 fn check_author(admitted: &Admitted, user: &User, submission: &Submission) -> Result<(), Failure> {
+    if admitted.is_delegated {
+        return check_delegated_author(admitted, user, submission);
+    }
     let granted = user.settings.send_as.iter().chain(&admitted.app.settings.send_as);
     let granted: Vec<String> = granted.map(|address| address.to_lowercase()).collect();
     let may = |address: &String| user.owns(address) || granted.contains(&address.to_lowercase());
     if submission.from.iter().all(may) { Ok(()) } else { Err(Failure::known("ErrorSendAsDenied")) }
+}
+
+/// A person writes as the mailbox, as itself, or as somebody the directory lets it; the last with a token for that.
+fn check_delegated_author(admitted: &Admitted, user: &User, submission: &Submission) -> Result<(), Failure> {
+    let delegate = signed_in(admitted).ok_or_else(Failure::access_denied)?;
+    for address in submission.from.iter().filter(|address| !user.owns(address) && !delegate.owns(address)) {
+        if !granted_to(delegate).any(|granted| granted.to_lowercase() == address.to_lowercase()) {
+            return Err(Failure::known("ErrorSendAsDenied"));
+        }
+        if !has_scope(&admitted.claims, "Mail.Send.Shared") {
+            return Err(Failure::access_denied());
+        }
+    }
+    Ok(())
 }
 
 /// Puts a judged message into the mailboxes. Nothing after this can refuse it.
@@ -193,7 +236,7 @@ pub(super) fn commit(
     inboxes.dedup();
     let delivery = Arc::new(Delivery {
         id: guid::random(),
-        at: Timestamp::now(),
+        at: state.clock.now(),
         tenant_id: admitted.tenant.id.clone(),
         client_id: admitted.app.settings.client_id.clone(),
         mailbox: user.mailbox.clone(),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::window::Window;
+use crate::clock::Clock;
 use crate::config::Limits;
 use crate::state::lock;
 
@@ -34,6 +35,7 @@ struct Lane {
 pub(crate) struct Throttle {
     limits: Limits,
     start: Instant,
+    clock: Arc<Clock>,
     lanes: Mutex<HashMap<Key, Lane>>,
 }
 
@@ -45,13 +47,18 @@ pub(crate) struct Permit {
 }
 
 impl Throttle {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self { limits: limits.clone(), start: Instant::now(), lanes: Mutex::default() }
+    pub(crate) fn new(limits: &Limits, clock: Arc<Clock>) -> Self {
+        Self { limits: limits.clone(), start: Instant::now(), clock, lanes: Mutex::default() }
+    }
+
+    /// Time since the start, as the tenant's clock has it.
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed() + self.clock.advanced()
     }
 
     /// Lets a request in, or says when to come back. Every request counts, also a refused one.
     pub(crate) fn enter(self: &Arc<Self>, client_id: &str, mailbox: &str) -> Result<Permit, Failure> {
-        let now = self.start.elapsed();
+        let now = self.elapsed();
         let key = (client_id.to_lowercase(), mailbox.to_lowercase());
         let mut lanes = lock(&self.lanes);
         if lanes.len() >= MAX_LANES && !lanes.contains_key(&key) {
@@ -108,7 +115,7 @@ impl Permit {
         limit: u64,
         code: &str,
     ) -> Result<(), Failure> {
-        let now = self.throttle.start.elapsed();
+        let now = self.throttle.elapsed();
         let mut lanes = lock(&self.throttle.lanes);
         let Some(lane) = lanes.get_mut(&self.key) else { return Ok(()) };
         let window = window(lane);

@@ -8,9 +8,13 @@
 //! | `DELETE messages` | 204; messages, rows and counters are gone |
 //! | `GET deliveries?limit=&wait_for=N&timeout_ms=` | `{"total": n, "deliveries": [...]}`, oldest first |
 //! | `GET requests?limit=` | `{"requests": [...]}`, oldest first; status 0 is a reset |
+//! | `GET token_requests?limit=` | `{"token_requests": [...]}`, oldest first; no secrets in them |
 //! | `GET stats` | counters |
+//! | `GET clock`, `POST clock` `{"advance_seconds": n}` | `{"now", "advanced_seconds"}`; it never goes back |
 //! | `POST faults` ([`Fault`] as JSON), `GET`, `DELETE` | 201; `{"faults": [...]}`; 204 |
-//! | `POST tokens/revoke` | 204; every token issued so far is refused |
+//! | `POST tokens/revoke` | 204; every access token issued so far is refused |
+//! | `POST users/{upn}/revoke` | 204; the user's sign-ins, codes and refresh tokens end |
+//! | `POST apps/{client_id}/revoke` | 204; every consent to the app is taken back |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +23,12 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Method, Response, StatusCode};
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::dispatch::not_found;
-use crate::exchange::{Call, Received, json_reply, read_body, reply};
+use crate::exchange::{Call, Received, decode_segment, json_reply, read_body, reply};
 use crate::faults::Fault;
 use crate::journal::{Delivery, Stats};
 use crate::mailbox::{Folder, StoredMessage, delivered_copy};
@@ -51,6 +56,13 @@ impl<'a> MessageRow<'a> {
     }
 }
 
+/// An order to move the clock.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_seconds: u64,
+}
+
 /// Answers a request below `/sandbox/api/`.
 pub(crate) async fn api(state: &Arc<State>, call: &Call, segments: &[&str], body: Incoming) -> Reply {
     match (&call.method, segments) {
@@ -67,6 +79,15 @@ pub(crate) async fn api(state: &Arc<State>, call: &Call, segments: &[&str], body
         (&Method::GET, ["requests"]) => {
             json_reply(StatusCode::OK, &json!({"requests": state.journal.requests(limit(call))}))
         }
+        (&Method::GET, ["token_requests"]) => {
+            json_reply(StatusCode::OK, &json!({"token_requests": state.journal.token_requests(limit(call))}))
+        }
+        (&Method::GET, ["clock"]) => clock(state),
+        (&Method::POST, ["clock"]) => advance_clock(state, call, body).await,
+        (&Method::POST, ["users", key, "revoke"]) => {
+            done_if(decode_segment(key).is_some_and(|upn| state.revoke_user(&upn)))
+        }
+        (&Method::POST, ["apps", client_id, "revoke"]) => done_if(state.withdraw_consent(client_id)),
         (&Method::GET, ["stats"]) => json_reply(StatusCode::OK, &stats(state)),
         (&Method::GET, ["faults"]) => json_reply(StatusCode::OK, &json!({"faults": state.faults.list()})),
         (&Method::DELETE, ["faults"]) => {
@@ -149,20 +170,44 @@ fn clear(state: &State) -> Reply {
     reply(StatusCode::NO_CONTENT, "", Bytes::new())
 }
 
-async fn add_fault(state: &State, call: &Call, body: Incoming) -> Reply {
-    // A page of another origin can post forms, but not JSON.
-    if call.media_type() != "application/json" {
-        return refused("faults are posted as application/json");
+fn done_if(is_found: bool) -> Reply {
+    if is_found { reply(StatusCode::NO_CONTENT, "", Bytes::new()) } else { not_found() }
+}
+
+fn clock(state: &State) -> Reply {
+    let advanced = state.clock.advanced().as_secs();
+    json_reply(StatusCode::OK, &json!({"now": state.clock.now(), "advanced_seconds": advanced}))
+}
+
+async fn advance_clock(state: &State, call: &Call, body: Incoming) -> Reply {
+    match read_json::<Advance>(call, body).await {
+        Ok(order) => {
+            state.clock.advance(order.advance_seconds);
+            clock(state)
+        }
+        Err(complaint) => refused(&complaint),
     }
-    let Received::Whole(body) = read_body(body, MAX_BODY_BYTES).await else {
-        return refused("the body is too long");
-    };
-    let fault: Fault = match serde_json::from_slice(&body) {
+}
+
+async fn add_fault(state: &State, call: &Call, body: Incoming) -> Reply {
+    let fault: Fault = match read_json(call, body).await {
         Ok(fault) => fault,
-        Err(error) => return refused(&error.to_string()),
+        Err(complaint) => return refused(&complaint),
     };
     match fault.complaint() {
         Some(complaint) => refused(complaint),
         None => json_reply(StatusCode::CREATED, &state.faults.add(fault)),
+    }
+}
+
+/// An order in JSON, or what is wrong with it.
+async fn read_json<T: DeserializeOwned>(call: &Call, body: Incoming) -> Result<T, String> {
+    // A page of another origin can post forms, but not JSON.
+    if call.media_type() != "application/json" {
+        return Err("orders are posted as application/json".to_owned());
+    }
+    match read_body(body, MAX_BODY_BYTES).await {
+        Received::Whole(body) => serde_json::from_slice(&body).map_err(|error| error.to_string()),
+        Received::TooLarge | Received::Broken => Err("the body is too long".to_owned()),
     }
 }

@@ -7,9 +7,10 @@ use hyper::{Method, Response, StatusCode};
 use mail_parser::MessageParser;
 
 use super::api::stats;
-use crate::config::UserState;
+use super::document::{Forms, document};
+use crate::config::{SignIn, UserState};
 use crate::dispatch::not_found;
-use crate::exchange::{Call, decode_segment, reply, set_header};
+use crate::exchange::{Call, decode_segment, reply};
 use crate::faults::Armed;
 use crate::journal::{Delivery, Stats};
 use crate::mailbox::{Counts, Folder, StoredMessage};
@@ -32,6 +33,8 @@ struct Overview {
     messages: Vec<Row>,
     faults: Vec<(Armed, String)>,
     stats: Stats,
+    /// Set if the tenant's clock is ahead: what it shows.
+    clock: Option<String>,
 }
 
 struct TenantView {
@@ -46,14 +49,19 @@ struct AppView {
     name: String,
     client_id: String,
     roles: String,
+    delegated: String,
+    redirect_uris: String,
+    is_public: bool,
     secrets: Vec<String>,
     certificates: usize,
 }
 
 struct UserView {
     upn: String,
-    state: String,
-    is_ok: bool,
+    password: String,
+    is_admin: bool,
+    /// What is wrong with the mailbox or the sign-in, as the settings name it.
+    states: Vec<String>,
 }
 
 /// A message in a list.
@@ -91,35 +99,17 @@ pub(crate) fn page(state: &State, call: &Call, segments: &[&str]) -> Reply {
         return not_found();
     }
     match segments {
-        [""] => html(&overview(state, call)),
+        [""] => document(StatusCode::OK, &overview(state, call), &Forms::None),
         ["style.css"] => reply(StatusCode::OK, "text/css; charset=utf-8", STYLE),
         ["mailboxes", name] => match decode_segment(name) {
-            Some(name) => html(&mailbox(state, &name.to_lowercase())),
+            Some(name) => document(StatusCode::OK, &mailbox(state, &name.to_lowercase()), &Forms::None),
             None => not_found(),
         },
         ["messages", id] => match state.mailboxes.message(id) {
-            Some(stored) => html(&message(&stored)),
+            Some(stored) => document(StatusCode::OK, &message(&stored), &Forms::None),
             None => not_found(),
         },
         _ => not_found(),
-    }
-}
-
-fn html(page: &impl Template) -> Reply {
-    match page.render() {
-        Ok(text) => {
-            let mut response = reply(StatusCode::OK, "text/html; charset=utf-8", text);
-            let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
-                 frame-ancestors 'none'";
-            set_header(&mut response, "content-security-policy", policy);
-            set_header(&mut response, "x-content-type-options", "nosniff");
-            set_header(&mut response, "referrer-policy", "no-referrer");
-            response
-        }
-        Err(error) => {
-            tracing::error!(event = "sandbox.page_failed", %error);
-            reply(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the page could not be made")
-        }
     }
 }
 
@@ -136,8 +126,9 @@ fn overview(state: &State, call: &Call) -> Overview {
         tenants: tenants.collect(),
         mailboxes: state.mailboxes.counts(),
         messages: rows(state, |_| true),
-        faults: state.faults.list().into_iter().map(|armed| (armed.clone(), fault_name(&armed))).collect(),
+        faults: state.faults.list().into_iter().map(|armed| (armed.clone(), name_of(armed.fault.kind))).collect(),
         stats: stats(state),
+        clock: (!state.clock.advanced().is_zero()).then(|| state.clock.now().strftime("%Y-%m-%d %H:%M:%S").to_string()),
     }
 }
 
@@ -146,25 +137,36 @@ fn app_view(app: &crate::directory::App) -> AppView {
     AppView {
         name: settings.name.clone(),
         client_id: settings.client_id.clone(),
-        roles: if settings.roles.is_empty() { "none".to_owned() } else { settings.roles.join(", ") },
+        roles: list_or_none(&settings.roles),
+        delegated: list_or_none(&settings.delegated_scopes),
+        redirect_uris: list_or_none(&settings.redirect_uris),
+        is_public: settings.allow_public_client,
         // A sandbox's secrets are there to be copied.
         secrets: settings.secrets.iter().map(|secret| secret.value.clone()).collect(),
         certificates: app.certificates.len(),
     }
 }
 
+fn list_or_none(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 fn user_view(user: &crate::directory::User) -> UserView {
-    let state = serde_json::to_value(user.settings.state).ok();
+    let settings = &user.settings;
+    let mailbox = (settings.state != UserState::Ok).then(|| name_of(settings.state));
+    let sign_in = (settings.sign_in != SignIn::Ok).then(|| name_of(settings.sign_in));
     UserView {
-        upn: user.settings.upn.clone(),
-        state: state.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned(),
-        is_ok: user.settings.state == UserState::Ok,
+        upn: settings.upn.clone(),
+        password: settings.password.as_ref().map(|password| password.0.clone()).unwrap_or_default(),
+        is_admin: settings.admin,
+        states: mailbox.into_iter().chain(sign_in).collect(),
     }
 }
 
-fn fault_name(armed: &Armed) -> String {
-    let kind = serde_json::to_value(armed.fault.kind).ok();
-    kind.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+/// A value as the settings file and the API spell it.
+fn name_of(value: impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).ok();
+    value.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
 }
 
 fn rows(state: &State, wanted: impl Fn(&StoredMessage) -> bool) -> Vec<Row> {

@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::entra::{Grant, Proof, claims};
 use crate::faults::Fault;
-use crate::journal::{Delivery, RequestRecord, Stats};
+use crate::journal::{Delivery, RequestRecord, Stats, TokenRecord};
 use crate::mailbox::{Folder, StoredMessage, delivered_copy};
 use crate::pages;
 use crate::state::State;
@@ -108,6 +107,22 @@ impl Running {
         self.state.revoke_tokens();
     }
 
+    /// Moves the tenant's clock forward, by whole seconds: tokens, codes, secrets and windows grow older.
+    pub fn advance_clock(&self, by: Duration) {
+        self.state.clock.advance(by.as_secs());
+    }
+
+    /// Revokes the sign-ins of a user: sessions, codes and refresh tokens, not access tokens. `false` if there is no
+    /// such user.
+    pub fn revoke_user(&self, upn: &str) -> bool {
+        self.state.revoke_user(upn)
+    }
+
+    /// All token requests kept, oldest first.
+    pub fn token_requests(&self) -> Vec<TokenRecord> {
+        self.state.journal.token_requests(usize::MAX)
+    }
+
     /// Forgets messages, rows and counters.
     pub fn clear(&self) {
         self.state.mailboxes.clear();
@@ -124,12 +139,13 @@ impl Running {
             app,
             resource: "https://graph.microsoft.com",
             is_graph: true,
+            has_roles: true,
             proof: Proof::Secret,
             cae: false,
             lifetime_seconds: 3600,
             serial: self.state.take_token_serial(),
         };
-        let mut claims = claims(&grant, Timestamp::now());
+        let mut claims = claims(&grant, self.state.clock.now());
         let fields = claims.as_object_mut()?;
         for (name, value) in overrides.as_object()? {
             if value.is_null() {

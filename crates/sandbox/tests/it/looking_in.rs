@@ -131,7 +131,7 @@ async fn without_bodies_only_the_rows_are_kept() {
 #[tokio::test]
 async fn other_addresses_lead_nowhere() {
     let running = start().await;
-    for path in ["/nothing", "/sandbox/api/nothing", "/contoso.test/oauth2/v2.0/authorize"] {
+    for path in ["/nothing", "/sandbox/api/nothing", "/contoso.test/oauth2/v2.0/nothing"] {
         assert_eq!(get(&running, path).await.status, 404, "{path}");
     }
     assert_eq!(request(running.addr, "POST", "/", &[], b"").await.status, 404);

@@ -46,7 +46,8 @@ fn an_unknown_key_is_an_error_on_every_level() {
 
 #[test]
 fn a_secret_does_not_show_in_the_settings_debug_text() {
-    assert!(!format!("{:?}", Config::default()).contains("sandbox-secret"));
+    let text = format!("{:?}", Config::default());
+    assert!(!text.contains("sandbox-secret") && !text.contains("anna-password"));
 }
 
 #[tokio::test]
@@ -71,6 +72,16 @@ async fn settings_that_contradict_themselves_do_not_start() {
     let mut config = Config::default();
     config.tenants[0].apps[0].certificates.push(sandbox::config::Certificate::Pem("no".to_owned()));
     assert!(matches!(start_error(config).await, ConfigError::Certificate { .. }));
+
+    let mut config = Config::default();
+    config.tenants[0].apps[0].delegated_scopes.push("Mail.Sent".to_owned());
+    assert!(matches!(start_error(config).await, ConfigError::Scope { .. }));
+
+    for uri in ["/oauth/callback", "http://127.0.0.1/oauth/callback#top"] {
+        let mut config = Config::default();
+        config.tenants[0].apps[0].redirect_uris.push(uri.to_owned());
+        assert!(matches!(start_error(config).await, ConfigError::RedirectUri { .. }), "{uri}");
+    }
 
     let mut config = Config::default();
     config.listener.https_listen = Some(([127, 0, 0, 1], 0).into());
