@@ -176,6 +176,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     async fn session(&self, digest: &str) -> Result<Option<Session>, StoreError>;
 
+    /// Notes that the session was seen; one that ended meanwhile stays ended.
+    async fn touch_session(&self, digest: &str, now: Timestamp) -> Result<(), StoreError>;
+
     /// All sessions, or one user's; last seen first.
     async fn sessions(&self, user: Option<&UserId>) -> Result<Vec<Session>, StoreError>;
 

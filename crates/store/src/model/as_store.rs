@@ -238,6 +238,15 @@ impl Store for ModelStore {
         Ok(self.read().sessions.get(digest).cloned())
     }
 
+    async fn touch_session(&self, digest: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|state| {
+            if let Some(session) = state.sessions.get_mut(digest) {
+                session.last_seen_at = now;
+            }
+            Ok(())
+        })
+    }
+
     async fn sessions(&self, user: Option<&UserId>) -> Result<Vec<Session>, StoreError> {
         let state = self.read();
         let wanted = state.sessions.values().filter(|session| user.is_none_or(|user| session.user == *user));

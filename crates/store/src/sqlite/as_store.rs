@@ -220,6 +220,11 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| people::session(connection, &digest)).await
     }
 
+    async fn touch_session(&self, digest: &str, now: Timestamp) -> Result<(), StoreError> {
+        let digest = digest.to_owned();
+        self.writer()?.write(move |unit| people::touch_session(unit, &digest, now)).await
+    }
+
     async fn sessions(&self, user: Option<&UserId>) -> Result<Vec<Session>, StoreError> {
         let user = user.cloned();
         self.readers.read(move |connection| people::sessions(connection, user.as_ref())).await

@@ -30,6 +30,12 @@ pub(super) fn session(connection: &Connection, digest: &str) -> Result<Option<Se
     Ok(found(connection, "digest = ?1", Some(digest))?.pop())
 }
 
+pub(super) fn touch_session(unit: &Unit<'_>, digest: &str, now: Timestamp) -> Result<(), StoreError> {
+    let seen = params![digest, time_code(now)];
+    unit.execute("UPDATE session SET last_seen_at = ?2 WHERE digest = ?1", seen)?;
+    Ok(())
+}
+
 pub(super) fn sessions(connection: &Connection, user: Option<&UserId>) -> Result<Vec<Session>, StoreError> {
     found(connection, "?1 IS NULL OR user = ?1", user.map(|user| user.0.as_str()))
 }

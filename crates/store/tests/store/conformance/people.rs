@@ -101,6 +101,18 @@ async fn a_session_is_what_was_put_last() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_seen_lives_on_and_one_that_ended_does_not_come_back() {
+    for store in &stores() {
+        store.put_session(session("aa", "anna", 1, 1)).await.unwrap();
+        store.touch_session("aa", at(60)).await.unwrap();
+        assert_eq!(store.session("aa").await.unwrap(), Some(session("aa", "anna", 1, 60)));
+        store.remove_sessions(vec!["aa".into()]).await.unwrap();
+        store.touch_session("aa", at(120)).await.unwrap();
+        assert_eq!(store.session("aa").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
 async fn sessions_come_last_seen_first_and_end_by_name() {
     for store in &stores() {
         for (digest, user, seen) in [("aa", "anna", 10), ("dd", "bob", 30), ("cc", "anna", 20), ("bb", "anna", 20)] {

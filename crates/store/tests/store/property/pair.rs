@@ -51,7 +51,7 @@ impl Pair {
         // In memory where that can be had: what is asked here is not whether the disk keeps it.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let sqlite = Arc::new(SqliteStore::open(folder.path()).unwrap());
-        let sides = [Side::new(Arc::new(ModelStore::default())), Side::new(Arc::clone(&sqlite) as Arc<dyn Store>)];
+        let sides = [Side::new(Arc::new(ModelStore::default())), Side::new(sqlite.clone())];
         Self { folder, now: at(10_000), sides, sqlite: Some(sqlite) }
     }
 
@@ -81,7 +81,7 @@ impl Pair {
         self.sides[1].store = Arc::new(ModelStore::default());
         self.sqlite = None;
         let sqlite = Arc::new(SqliteStore::open(self.folder.path()).unwrap());
-        self.sides[1].store = Arc::clone(&sqlite) as Arc<dyn Store>;
+        self.sides[1].store = sqlite.clone();
         self.sqlite = Some(sqlite);
     }
 
