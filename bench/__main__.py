@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from . import accept, deliver, latency, machine
+from . import accept, console, deliver, latency, machine
 
-PARTS = {"accept": accept.compare, "deliver": deliver.measure, "latency": latency.measure}
+PARTS = {"accept": accept.compare, "deliver": deliver.measure, "latency": latency.measure, "console": console.measure}
 
 
 def main():

@@ -72,3 +72,54 @@ pub(super) fn widen(unit: &Unit<'_>, seq: i64, received_at: i64) -> Result<(), S
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(microseconds: i64) -> Timestamp {
+        Timestamp::from_microsecond(microseconds).unwrap()
+    }
+
+    /// Three runs whose times overlap as they do when messages take long to come in; the third is not full.
+    fn indexed() -> (tempfile::TempDir, Connection) {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = crate::sqlite::schema::open_writer(&folder.path().join("postern.db")).unwrap();
+        let unit = Unit::new(&connection);
+        for (seq, received_at) in [(5, 100), (700, 300), (1024, 250), (2047, 500), (2048, 600), (2100, 520)] {
+            widen(&unit, seq, received_at).unwrap();
+        }
+        unit.execute("UPDATE tally SET value = 2100 WHERE name = 'indexed_up_to'", []).unwrap();
+        (folder, connection)
+    }
+
+    #[test]
+    fn a_span_of_time_is_the_runs_that_touch_it() {
+        let (_folder, connection) = indexed();
+        for (since, until, first, last, reason) in [
+            (None, None, 0, 2100, "all"),
+            (Some(301), None, 1024, 2100, "the first run ended before"),
+            (Some(300), None, 0, 2100, "its last moment counts"),
+            (None, Some(249), 0, 1023, "the second begins later"),
+            (None, Some(250), 0, 2047, "its first moment counts, for what is finer than it was cut off"),
+            (Some(260), Some(290), 0, 2047, "within two"),
+            (Some(501), Some(519), 2101, 0, "between two: none"),
+            (Some(601), None, 2101, 0, "after all"),
+        ] {
+            let span = Span::of(&connection, since.map(time), until.map(time)).unwrap();
+            assert_eq!(span, Span { indexed_up_to: 2100, first, last }, "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_indexed_may_belong_to_every_span() {
+        let (_folder, connection) = indexed();
+        let span = Span::of(&connection, None, Some(time(249))).unwrap();
+        assert_eq!(span.ranges(), [(0, 1023), (2101, i64::MAX)]);
+        for (seq, below) in [(3000, 3000), (2101, 2101), (2100, 1023), (900, 900)] {
+            assert_eq!(span.at_or_below(seq), below);
+        }
+        let late = Span::of(&connection, Some(time(301)), None).unwrap();
+        assert_eq!([2101, 1024, 1023].map(|seq| late.is_over(seq)), [false, false, true]);
+    }
+}
