@@ -81,6 +81,7 @@ pub(super) struct Session {
     /// For a ticket: the page it is good for. A browser's session is good for any.
     pub(super) purpose: Option<String>,
     pub(super) serial: u64,
+    pub(super) at: Timestamp,
 }
 
 /// All of it.

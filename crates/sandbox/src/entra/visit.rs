@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Method, Response, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use subtle::ConstantTimeEq as _;
 use url::Url;
 
@@ -27,6 +27,8 @@ pub(super) use pages::{Question, device_page, notice_page, refusal_page};
 
 /// Entra's name for the cookie of a signed-in browser.
 const COOKIE: &str = "ESTSAUTH";
+/// A session that the person did not ask to be kept ends after a day; nobody ponders a question for longer either.
+const SESSION_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 const MAX_BODY_BYTES: u64 = 64 * 1024;
 
 pub(super) type Reply = Response<Full<Bytes>>;
@@ -135,6 +137,7 @@ impl Visit<'_> {
             _ => true,
         };
         session.tenant_id == self.tenant.id
+            && self.now.duration_since(session.at) < SESSION_LIFETIME
             && is_for_here
             && is_expected
             && self.state.accounts.revoked_since(&session.user, session.serial).is_none()
@@ -166,7 +169,8 @@ impl Visit<'_> {
     /// Starts the browser's session.
     fn welcome(&self, user: Arc<User>) -> Guest {
         let serial = self.state.accounts.take_serial();
-        let session = Session { tenant_id: self.tenant.id.clone(), user: Arc::clone(&user), purpose: None, serial };
+        let tenant_id = self.tenant.id.clone();
+        let session = Session { tenant_id, user: Arc::clone(&user), purpose: None, serial, at: self.now };
         let handle = self.state.accounts.sessions.hand_out("", session);
         let secure = if self.call.secure { "; Secure" } else { "" };
         let cookie = format!("{COOKIE}={handle}; Path=/; HttpOnly; SameSite=Lax{secure}");
@@ -184,6 +188,7 @@ impl Visit<'_> {
             user: Arc::clone(&guest.user),
             purpose: Some(self.purpose()),
             serial: guest.serial,
+            at: self.now,
         };
         self.state.accounts.tickets.hand_out("", ticket)
     }

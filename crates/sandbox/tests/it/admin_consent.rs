@@ -57,3 +57,20 @@ async fn nobody_else_can_grant() {
     let elsewhere = page_address("").replace("callback", "elsewhere");
     assert_eq!(shown_number(&browser.get(&elsewhere).await), "50011");
 }
+
+#[tokio::test]
+async fn single_permissions_are_granted_without_the_roles() {
+    let mut config = Config::default();
+    config.tenants[0].apps[0].admin_consent = false;
+    let running = start_with(config).await;
+    let mut browser = Browser::new(&running);
+    let scope = encoded(&[("scope", "https://graph.microsoft.com/Mail.Send")]);
+    let page = browser.get(&format!("{}&{scope}", page_address("/v2.0"))).await;
+    let question = browser.sign_in(&page, "admin@contoso.test", "admin-password").await;
+    assert!(!question.text().contains("As the application itself"));
+    redirected(&browser.submit(&question, &[("answer", "accept")]).await);
+    assert!(claims(&token(&running).await).get("roles").is_none());
+    let mut anna = Browser::new(&running);
+    let page = anna.get(&authorize_with(&[("scope", "Mail.Send")])).await;
+    assert_eq!(anna.sign_in(&page, "anna@contoso.test", "anna-password").await.status, 302, "granted for everyone");
+}

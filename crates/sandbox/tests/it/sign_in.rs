@@ -276,3 +276,14 @@ async fn what_people_type_is_shown_as_text() {
     let page = get(&running, &authorize_with(&[("redirect_uri", "http://x/<script>")])).await;
     assert!(!page.text().contains("<script"));
 }
+
+#[tokio::test]
+async fn a_session_lasts_a_day() {
+    let running = start().await;
+    let mut browser = Browser::new(&running);
+    browser.accept_as_anna(&authorize()).await;
+    advance(&running, 23 * 3600).await;
+    assert_eq!(browser.get(&authorize()).await.status, 302);
+    advance(&running, 3600).await;
+    assert!(browser.get(&authorize()).await.text().contains("name=\"password\""));
+}

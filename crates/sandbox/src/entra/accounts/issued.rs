@@ -72,3 +72,24 @@ impl<T: Clone> Issued<T> {
         lock(&self.kept).by_digest.values_mut().find(|value| is_wanted(value)).map(change)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_is_forgotten_when_there_are_too_many() {
+        let issued = Issued::default();
+        let first = issued.hand_out("", 0);
+        let second = issued.hand_out("", 1);
+        for number in 2..MAX_KEPT {
+            issued.hand_out("", number);
+        }
+        assert_eq!(issued.find(&first), Some(0));
+        let newest = issued.hand_out("", MAX_KEPT);
+        assert_eq!((issued.find(&first), issued.find(&second)), (None, Some(1)));
+        assert_eq!(issued.take(&newest), Some(MAX_KEPT));
+        assert_eq!(issued.find(&newest), None, "what was taken is gone");
+        assert_eq!(lock(&issued.kept).order.len(), MAX_KEPT);
+    }
+}
