@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use settings::AccountId;
 
 use crate::{MessageRecord, MessageState};
-use words::any_begins;
-
-pub(crate) use words::{fold, words};
+pub(crate) use words::{any_begins, fold, words};
 
 /// All that is given must hold.
 ///

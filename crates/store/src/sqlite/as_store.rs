@@ -119,7 +119,7 @@ impl Store for SqliteStore {
 
     async fn messages(&self, filter: &Filter, request: PageRequest) -> Result<Page, StoreError> {
         let filter = filter.clone();
-        self.readers.read(move |connection| page::page(connection, &filter, request, page::LOOKED_AT_FIRST)).await
+        self.readers.read(move |connection| page::page(connection, &filter, request, page::PATIENCE)).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use mail::{Address, Envelope, MessageId};
 use settings::AccountId;
 
-use super::page;
+use super::{Patience, page};
 use crate::sqlite::SqliteStore;
 use crate::sqlite::tests::message;
 use crate::{Filter, MessageRecord, MessageState as S, NewMessage, Operation, PageRequest, Store};
@@ -71,8 +71,24 @@ fn filters() -> Vec<Filter> {
     let text = |text: &str| Filter { text: Some(text.into()), ..Filter::default() };
     let second = |second| Some(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second));
     let mut all = vec![Filter::default()];
-    all.extend(["invoice", "invoices", "über inv", "no 17", "X\"y", "nothing", "archive", "%", ""].map(text));
+    all.extend(
+        [
+            "invoice",
+            "invoices",
+            "über inv",
+            "no 17",
+            "X\"y",
+            "nothing",
+            "archive",
+            "archive no 17",
+            "contoso x rem",
+            "%",
+            "",
+        ]
+        .map(text),
+    );
     all.push(Filter { sender: Some("app1".into()), ..Filter::default() });
+    all.push(Filter { sender: Some("app1@contoso".into()), ..text("archive inv") });
     all.push(Filter { sender: Some("customer1".into()), ..Filter::default() });
     all.push(Filter { recipient: Some(address("CUSTOMER7@X.test")), ..Filter::default() });
     all.push(Filter { account: Some(AccountId("shop 1".into())), ..text("rem") });
@@ -95,19 +111,20 @@ async fn looking_and_the_index_find_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let store = filled(folder.path()).await;
     let everything = |connection: &rusqlite::Connection| {
-        page(connection, &Filter::default(), PageRequest { before: None, limit: u32::MAX }, usize::MAX)
+        page(connection, &Filter::default(), PageRequest { before: None, limit: u32::MAX }, super::PATIENCE)
     };
     let everything: Vec<MessageRecord> = store.readers.read(everything).await.unwrap().messages;
     assert!(everything.len() > 200);
     for filter in filters() {
         let expected: Vec<MessageId> = everything.iter().filter(|it| filter.matches(it)).map(|it| it.id).collect();
-        for looked_at_first in [0, 3, usize::MAX] {
+        for (looked_at_first, in_vain_max) in [(0, 0), (0, 2), (3, 999), (usize::MAX, 0)] {
+            let patience = Patience { looked_at_first, in_vain_max };
             let mut seen = Vec::new();
             let mut before = None;
             loop {
                 let filter = filter.clone();
                 let next = move |connection: &rusqlite::Connection| {
-                    page(connection, &filter, PageRequest { before, limit: 7 }, looked_at_first)
+                    page(connection, &filter, PageRequest { before, limit: 7 }, patience)
                 };
                 let next = store.readers.read(next).await.unwrap();
                 seen.extend(next.messages.iter().map(|record| record.id));
@@ -116,7 +133,7 @@ async fn looking_and_the_index_find_the_same() {
                     break;
                 }
             }
-            assert_eq!(seen, expected, "{filter:?}, {looked_at_first} looked at first");
+            assert_eq!(seen, expected, "{filter:?}, {patience:?}");
         }
     }
 }

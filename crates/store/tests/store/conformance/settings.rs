@@ -15,6 +15,7 @@ fn tenant(id: &str, name: &str) -> Tenant {
         tenant_id: "contoso.test".into(),
         client_id: "66666666".into(),
         credential: None,
+        pending_certificate: None,
     }
 }
 

@@ -265,6 +265,7 @@ async fn change_settings(store: &dyn Store, is_late: bool, change: u8, now: Time
         tenant_id: "contoso.test".into(),
         client_id: "6".into(),
         credential: None,
+        pending_certificate: None,
     };
     let change = match change {
         0 => SettingsChange::PutTenant(tenant("t2")),
