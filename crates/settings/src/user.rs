@@ -46,7 +46,7 @@ pub struct User {
     pub role: Role,
     /// argon2id PHC string; `None`: signs in with the OpenID provider only.
     pub password_hash: Option<String>,
-    /// Secret of the second factor (RFC 6238), base32, sealed; `None`: no second factor.
+    /// Second factor (RFC 6238): secret and digests of the recovery codes left, sealed; `None`: no second factor.
     pub totp: Option<Sealed>,
     /// `issuer` and `sub` of the OpenID provider's user, if this one came from there.
     pub openid: Option<OpenIdSubject>,
