@@ -3,20 +3,21 @@
 //! Promise: all of the file takes effect, or nothing; applying it again changes nothing. The difference is worked out
 //! from one snapshot, and the change is refused by the store when somebody else was quicker; then it is worked out anew.
 
-mod accounts;
-mod connections;
+pub(crate) mod accounts;
+pub(crate) mod connections;
 mod password;
-mod plan;
-mod routes;
-mod tenants;
+pub(crate) mod plan;
+pub(crate) mod references;
+pub(crate) mod routes;
+pub(crate) mod tenants;
 
 use jiff::Timestamp;
-use store::{AuditEntry, Store, StoreError};
+use store::Store;
 
+use crate::change::{Changing, change};
 use crate::{Actor, AdminError, DiffLine, Role, SecretSource, SetupFile};
 
-/// How often a race with another administrator is run again before it is reported.
-const RACES: u32 = 5;
+pub(crate) use plan::{Draft, plan};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -46,27 +47,12 @@ pub async fn apply(
     now: Timestamp,
 ) -> Result<Applied, AdminError> {
     actor.must_be(Role::Administrator)?;
-    let mut races = 0;
-    loop {
+    if mode == Mode::DryRun {
         let current = store.settings().borrow().clone();
-        let plan = plan::plan(&current, file, secrets, &store.key_ring())?;
-        if plan.diff.is_empty() || mode == Mode::DryRun {
-            return Ok(Applied { diff: plan.diff, version: current.version, rerouted: 0 });
-        }
-        let audit = AuditEntry {
-            at: now,
-            actor: actor.name().to_owned(),
-            action: "settings_applied".to_owned(),
-            detail: serde_json::to_value(&plan.diff).unwrap_or_default(),
-        };
-        match store.change_settings(current.version, plan.changes, audit).await {
-            Ok(version) => {
-                let rerouted = relay::reroute_waiting(store).await?;
-                tracing::info!(event = "settings_applied", actor = actor.name(), version, rerouted);
-                return Ok(Applied { diff: plan.diff, version, rerouted });
-            }
-            Err(StoreError::SettingsChanged { .. }) if races < RACES => races += 1,
-            Err(error) => return Err(error.into()),
-        }
+        let (plan, ()) = plan(&current, secrets, &store.key_ring(), |draft| plan::put_all(draft, file))?;
+        return Ok(Applied { diff: plan.diff, version: current.version, rerouted: 0 });
     }
+    let changing = Changing { action: "settings_applied", secrets, expected_version: None, now };
+    let (applied, ()) = change(store, actor, changing, |draft| plan::put_all(draft, file)).await?;
+    Ok(applied)
 }

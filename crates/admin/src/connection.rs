@@ -1,5 +1,7 @@
 //! Service connections: what is there, and whether each can get a token.
 
+mod edit;
+
 use entra::Claims;
 use jiff::Timestamp;
 use relay::{Network, Upstream};
@@ -8,6 +10,11 @@ use settings::{Connection, Credential, Delivery, OnUncertain, Permission, Servic
 use store::{Explanation, Store};
 
 use crate::{Actor, AdminError, Role};
+
+pub use edit::{
+    Capability, ServiceView, create_connection, list_services, remove_connection, suggest_connection_name,
+    update_connection,
+};
 
 /// The application permission that lets Graph send.
 pub(crate) const MAIL_SEND: &str = "Mail.Send";

@@ -74,13 +74,12 @@ fn secret(name: &'static str, sealed: Option<&str>) -> Field {
 pub(crate) fn diff(old: &Settings, new: &Settings) -> Vec<DiffLine> {
     let mut lines = Vec::new();
     let mut removed = Vec::new();
-    let mut compare = |kind, before: Vec<(String, Vec<Field>)>, after: Vec<(String, Vec<Field>)>| {
-        for (name, fields) in &after {
-            let known = before.iter().find(|(known, _)| known == name).map(|(_, fields)| fields.as_slice());
-            lines.extend(line(kind, name, known, fields));
+    let mut compare = |kind, before: Vec<Described>, after: Vec<Described>| {
+        for thing in &after {
+            lines.extend(line(kind, before.iter().find(|known| known.id == thing.id), thing));
         }
-        for (name, _) in before.iter().filter(|(name, _)| !after.iter().any(|(kept, _)| kept == name)) {
-            removed.push(DiffLine { action: "remove", kind, name: name.clone(), fields: Vec::new() });
+        for thing in before.iter().filter(|thing| !after.iter().any(|kept| kept.id == thing.id)) {
+            removed.push(DiffLine { action: "remove", kind, name: thing.name.clone(), fields: Vec::new() });
         }
     };
     compare("tenant", described(&old.tenants, tenant), described(&new.tenants, tenant));
@@ -89,43 +88,54 @@ pub(crate) fn diff(old: &Settings, new: &Settings) -> Vec<DiffLine> {
         described(&old.connections, |c| connection(old, c)),
         described(&new.connections, |c| connection(new, c)),
     );
-    compare("emails", vec![(String::new(), emails(old))], vec![(String::new(), emails(new))]);
+    compare("emails", vec![emails(old)], vec![emails(new)]);
     compare("route", routes(old), routes(new));
     compare("account", described(&old.accounts, account), described(&new.accounts, account));
     lines.append(&mut removed);
     lines
 }
 
-fn described<T>(things: &[T], describe: impl Fn(&T) -> (String, Vec<Field>)) -> Vec<(String, Vec<Field>)> {
+/// One thing with its identity, which stays when it is renamed.
+struct Described {
+    id: String,
+    name: String,
+    fields: Vec<Field>,
+}
+
+fn described<T>(things: &[T], describe: impl Fn(&T) -> Described) -> Vec<Described> {
     things.iter().map(describe).collect()
 }
 
-fn line(kind: &'static str, name: &str, before: Option<&[Field]>, after: &[Field]) -> Option<DiffLine> {
+fn line(kind: &'static str, before: Option<&Described>, after: &Described) -> Option<DiffLine> {
     let Some(before) = before else {
-        let fields =
-            after.iter().map(|f| FieldChange { field: f.name, before: None, after: Some(f.shown.clone()) }).collect();
-        return Some(DiffLine { action: "add", kind, name: name.to_owned(), fields });
+        let shown = |f: &Field| FieldChange { field: f.name, before: None, after: Some(f.shown.clone()) };
+        let fields = after.fields.iter().map(shown).collect();
+        return Some(DiffLine { action: "add", kind, name: after.name.clone(), fields });
     };
-    let changed: Vec<FieldChange> = after
-        .iter()
-        .filter_map(|new| {
-            let old = before.iter().find(|old| old.name == new.name);
-            if old.is_some_and(|old| old.compared == new.compared) {
-                return None;
-            }
-            let shown =
-                if old.is_some_and(|old| old.shown == new.shown) { "(changed)".to_owned() } else { new.shown.clone() };
-            Some(FieldChange {
-                field: new.name,
-                before: Some(old.map_or("none".to_owned(), |old| old.shown.clone())),
-                after: Some(shown),
-            })
-        })
-        .collect();
-    (!changed.is_empty()).then(|| DiffLine { action: "change", kind, name: name.to_owned(), fields: changed })
+    let renamed = (before.name != after.name).then(|| FieldChange {
+        field: "name",
+        before: Some(before.name.clone()),
+        after: Some(after.name.clone()),
+    });
+    let changed =
+        after.fields.iter().filter_map(|new| field(before.fields.iter().find(|old| old.name == new.name), new));
+    let changed: Vec<FieldChange> = renamed.into_iter().chain(changed).collect();
+    (!changed.is_empty()).then(|| DiffLine { action: "change", kind, name: after.name.clone(), fields: changed })
 }
 
-fn tenant(tenant: &Tenant) -> (String, Vec<Field>) {
+fn field(old: Option<&Field>, new: &Field) -> Option<FieldChange> {
+    if old.is_some_and(|old| old.compared == new.compared) {
+        return None;
+    }
+    let is_masked = old.is_some_and(|old| old.shown == new.shown);
+    Some(FieldChange {
+        field: new.name,
+        before: Some(old.map_or("none".to_owned(), |old| old.shown.clone())),
+        after: Some(if is_masked { "(changed)".to_owned() } else { new.shown.clone() }),
+    })
+}
+
+fn tenant(tenant: &Tenant) -> Described {
     let mut fields = vec![
         plain("cloud", &tenant.cloud),
         plain("tenant_id", &tenant.tenant_id),
@@ -144,10 +154,12 @@ fn tenant(tenant: &Tenant) -> (String, Vec<Field>) {
             fields.push(secret("private_key", Some(&certificate.private_key.box_base64)));
         }
     }
-    (tenant.name.clone(), fields)
+    let pending = tenant.pending_certificate.as_ref().map(|pending| pending.certificate_pem.as_str());
+    fields.push(secret("pending_certificate", pending));
+    Described { id: tenant.id.0.clone(), name: tenant.name.clone(), fields }
 }
 
-fn connection(settings: &Settings, connection: &Connection) -> (String, Vec<Field>) {
+fn connection(settings: &Settings, connection: &Connection) -> Described {
     let tenant = connection.tenant.as_ref().and_then(|id| settings.tenant(id)).map(|tenant| &tenant.name);
     let fields = vec![
         plain("service", connection.service),
@@ -158,10 +170,10 @@ fn connection(settings: &Settings, connection: &Connection) -> (String, Vec<Fiel
         plain("on_uncertain", connection.on_uncertain),
         plain("in_flight", connection.in_flight),
     ];
-    (connection.name.clone(), fields)
+    Described { id: connection.id.0.clone(), name: connection.name.clone(), fields }
 }
 
-fn emails(settings: &Settings) -> Vec<Field> {
+fn emails(settings: &Settings) -> Described {
     let Emails {
         enabled,
         smtp_authentication,
@@ -173,7 +185,7 @@ fn emails(settings: &Settings) -> Vec<Field> {
     } = &settings.emails;
     let connection =
         service_connection.as_ref().and_then(|id| settings.connection(id)).map(|connection| &connection.name);
-    vec![
+    let fields = vec![
         plain("enabled", enabled),
         plain("smtp_authentication", smtp_authentication),
         plain("modern_authentication", modern_authentication),
@@ -181,10 +193,11 @@ fn emails(settings: &Settings) -> Vec<Field> {
         plain("service_connection", connection),
         plain("connection_type", connection_type),
         plain("from_policy", from_policy),
-    ]
+    ];
+    Described { id: String::new(), name: String::new(), fields }
 }
 
-fn routes(settings: &Settings) -> Vec<(String, Vec<Field>)> {
+fn routes(settings: &Settings) -> Vec<Described> {
     let name = |id: &settings::ConnectionId| settings.connection(id).map(|connection| connection.name.clone());
     let describe = |(index, route): (usize, &Route)| {
         let mailbox = match &route.mailbox {
@@ -197,12 +210,12 @@ fn routes(settings: &Settings) -> Vec<(String, Vec<Field>)> {
             plain("service_connection", name(&route.service_connection)),
             plain("mailbox", mailbox),
         ];
-        (route.name.clone(), fields)
+        Described { id: route.id.0.clone(), name: route.name.clone(), fields }
     };
     settings.routes.iter().enumerate().map(describe).collect()
 }
 
-fn account(account: &Account) -> (String, Vec<Field>) {
+fn account(account: &Account) -> Described {
     let fields = vec![
         secret("password", account.password_hash.as_deref()),
         secret("token", account.token_digest.as_deref()),
@@ -210,5 +223,5 @@ fn account(account: &Account) -> (String, Vec<Field>) {
         plain("networks", &account.networks),
         plain("messages_per_minute", account.messages_per_minute),
     ];
-    (account.name.clone(), fields)
+    Described { id: account.id.0.clone(), name: account.name.clone(), fields }
 }

@@ -9,11 +9,19 @@ use store::StoreError;
 pub struct Refused {
     pub what: String,
     pub fix: String,
+    /// Which entry of what was asked is at fault, by the name setup files and forms have for it.
+    pub field: Option<&'static str>,
 }
 
 impl Refused {
     pub fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), fix: fix.into() }
+        Self { what: what.into(), fix: fix.into(), field: None }
+    }
+
+    /// The same, and which entry is at fault.
+    #[must_use]
+    pub fn at(self, field: &'static str) -> Self {
+        Self { field: Some(field), ..self }
     }
 }
 

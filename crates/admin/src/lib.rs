@@ -6,27 +6,45 @@
 //! Left to others: what the operations look like to people (`postern`, the console), how state is kept (`store`), how
 //! mail leaves (`relay`).
 
+mod accounts;
 mod actor;
 mod apply;
+mod certificate;
+mod change;
 mod connection;
 mod diff;
 mod doctor;
+mod emails;
 mod error;
 mod export;
 pub mod people;
 mod queue;
+mod routes;
 mod sealed_secret;
 mod setup_file;
+mod tenants;
 
+pub use accounts::{AccountView, create_account, find_account, list_accounts, remove_account, update_account};
 pub use actor::Actor;
 pub use apply::{Applied, Mode, apply};
-pub use connection::{
-    ConnectionSummary, ConnectionTest, TokenFacts, connection_named, list_connections, test_connection,
+pub use certificate::{
+    CertificateFile, CertificateView, KeyBits, certificate_file, discard_certificate, make_certificate, use_certificate,
 };
-pub use diff::DiffLine;
+pub use change::{Saved, settings_version};
+pub use connection::{
+    Capability, ConnectionSummary, ConnectionTest, ServiceView, TokenFacts, connection_named, create_connection,
+    list_connections, list_services, remove_connection, suggest_connection_name, test_connection, update_connection,
+};
+pub use diff::{DiffLine, FieldChange};
 pub use doctor::{Check, CheckStatus, DoctorRequest, doctor};
+pub use emails::{EmailsView, find_emails, update_emails};
 pub use error::{AdminError, Refused};
 pub use export::export;
 pub use queue::{delete_message, export_message, find_message, list_messages, operate_message};
+pub use routes::{Move, RouteView, create_route, find_route, list_routes, move_route, remove_route, update_route};
 pub use settings::Role;
-pub use setup_file::{SecretSource, SetupFile};
+pub use setup_file::{
+    AccountEntry, ConnectionEntry, EmailsEntry, RouteEntry, SecretSource, SecretValue, SetupFile, TenantEntry,
+    TenantService,
+};
+pub use tenants::{TenantView, create_tenant, find_tenant, list_tenants, remove_tenant, update_tenant};

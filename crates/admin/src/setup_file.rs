@@ -14,11 +14,10 @@ use settings::{
 
 use crate::Refused;
 
-pub use secret_value::SecretSource;
-pub(crate) use secret_value::SecretValue;
+pub use secret_value::{SecretSource, SecretValue};
 
 /// The whole file. Names are keys; what is not named is left alone.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SetupFile {
     /// Removes what the file does not name.
@@ -46,18 +45,19 @@ impl SetupFile {
 /// The name of the one service that tenants belong to.
 pub(crate) const TENANT_SERVICE: &str = "Microsoft Entra ID";
 
-#[derive(Debug, Deserialize)]
-pub(crate) enum TenantService {
+/// The one service that tenants belong to.
+#[derive(Debug, Clone, Deserialize)]
+pub enum TenantService {
     #[serde(rename = "Microsoft Entra ID")]
     EntraId,
 }
 
-#[derive(Debug, Deserialize)]
+/// A tenant as a setup file, a form or the API describes it. A secret that is left out stays as it is.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TenantEntry {
+pub struct TenantEntry {
     pub name: String,
-    #[serde(rename = "service")]
-    pub _service: Option<TenantService>,
+    pub service: Option<TenantService>,
     #[serde(default)]
     pub cloud: Cloud,
     pub tenant_id: String,
@@ -70,9 +70,10 @@ pub(crate) struct TenantEntry {
     pub managed_identity: bool,
 }
 
-#[derive(Debug, Deserialize)]
+/// A service connection, likewise.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ConnectionEntry {
+pub struct ConnectionEntry {
     pub name: Option<String>,
     pub service: Service,
     pub tenant: Option<String>,
@@ -86,21 +87,17 @@ pub(crate) struct ConnectionEntry {
     pub on_uncertain: OnUncertain,
     pub in_flight: Option<u32>,
     // The keys of an SMTP server are read so that they are not called unknown; see `apply::connections`.
-    #[serde(rename = "host")]
-    pub _host: Option<String>,
-    #[serde(rename = "port")]
-    pub _port: Option<u16>,
-    #[serde(rename = "security")]
-    pub _security: Option<Security>,
-    #[serde(rename = "username")]
-    pub _username: Option<String>,
-    #[serde(rename = "password")]
-    pub _password: Option<SecretValue>,
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub security: Option<Security>,
+    pub username: Option<String>,
+    pub password: Option<SecretValue>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The Emails settings, whole: a key left out has its default.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct EmailsEntry {
+pub struct EmailsEntry {
     pub enabled: bool,
     pub smtp_authentication: bool,
     pub modern_authentication: bool,
@@ -125,9 +122,10 @@ impl Default for EmailsEntry {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// A route. `mailbox` is an address or `sender`.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RouteEntry {
+pub struct RouteEntry {
     pub name: String,
     pub sender: SenderPattern,
     pub service_connection: String,
@@ -136,9 +134,10 @@ pub(crate) struct RouteEntry {
     pub fallback: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A submission account. A password or token that is left out stays as it is.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AccountEntry {
+pub struct AccountEntry {
     pub name: String,
     pub password: Option<SecretValue>,
     pub token: Option<SecretValue>,

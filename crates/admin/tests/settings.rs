@@ -216,7 +216,6 @@ async fn what_this_version_cannot_do_is_refused_and_never_ignored() {
         (format!("{tenant}client_secret = 'a'\ncertificate = 'b'"), "both"),
         (format!("{tenant}cloud = {{ login = 'http://login.test', graph = 'https://g.test' }}"), "cloud"), // a token in clear
         (tenant.replace("'t.test'", "'a/b?c'"), "tenant_id"), // becomes part of a URL
-        (format!("{connection}permission = 'delegated'"), "delegated"),
         (format!("{connection}delivery = 'tracked'"), "tracked"),
         (format!("{connection}in_flight = 9"), "in_flight"),
         (connection.replace("tenant='Contoso'\n", ""), "no tenant"),

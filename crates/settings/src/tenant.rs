@@ -21,6 +21,9 @@ pub struct Tenant {
     pub tenant_id: String,
     pub client_id: String,
     pub credential: Option<Credential>,
+    /// Made, and not used before an administrator says that it is registered with the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_certificate: Option<Certificate>,
 }
 
 /// Which Microsoft cloud, by name, or endpoints of one's own (a sandbox, a proxy).

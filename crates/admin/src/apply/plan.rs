@@ -6,35 +6,47 @@ use std::sync::Arc;
 use settings::{Emails, Settings};
 use store::{KeyRing, SettingsChange};
 
-use super::{accounts, connections, routes, tenants};
+use super::{accounts, connections, references, routes, tenants};
 use crate::diff::{DiffLine, diff};
 use crate::{Refused, SecretSource, SetupFile};
 
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub changes: Vec<SettingsChange>,
     pub diff: Vec<DiffLine>,
 }
 
 /// What entries are worked out against: the settings as they will be, and where secrets come from and go to.
-pub(super) struct Draft<'a> {
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
     pub settings: Settings,
     pub secrets: &'a SecretSource,
     pub keys: &'a Arc<KeyRing>,
 }
 
-pub(super) fn plan(
+/// What `edit` makes of the settings.
+pub(crate) fn plan<T>(
     current: &Settings,
-    file: &SetupFile,
     secrets: &SecretSource,
     keys: &Arc<KeyRing>,
-) -> Result<Plan, Refused> {
-    refuse_repeated_names(file)?;
+    edit: impl FnOnce(&mut Draft<'_>) -> Result<T, Refused>,
+) -> Result<(Plan, T), Refused> {
     let mut draft = Draft { settings: current.clone(), secrets, keys };
+    let outcome = edit(&mut draft)?;
+    references::check(&draft.settings)?;
+    Ok((Plan { changes: changes(current, &draft.settings), diff: diff(current, &draft.settings) }, outcome))
+}
+
+/// Everything that the file says.
+pub(super) fn put_all(draft: &mut Draft<'_>, file: &SetupFile) -> Result<(), Refused> {
+    refuse_repeated_names(file)?;
     for entry in &file.tenant {
-        tenants::put(&mut draft, entry)?;
+        let known = draft.settings.tenants.iter().find(|it| it.name == entry.name).map(|it| it.id.clone());
+        tenants::put(draft, known, entry)?;
     }
     for entry in &file.connection {
-        connections::put(&mut draft, entry)?;
+        let name = connections::name(entry);
+        let known = draft.settings.connections.iter().find(|it| it.name == name).map(|it| it.id.clone());
+        connections::put(draft, known, entry)?;
     }
     if file.prune {
         prune(&mut draft.settings, file);
@@ -46,10 +58,10 @@ pub(super) fn plan(
     }
     routes::put_all(&mut draft.settings, file)?;
     for entry in &file.account {
-        accounts::put(&mut draft, entry)?;
+        let known = draft.settings.account_named(&entry.name).map(|it| it.id.clone());
+        accounts::put(draft, known, entry)?;
     }
-    check_references(&draft.settings)?;
-    Ok(Plan { changes: changes(current, &draft.settings), diff: diff(current, &draft.settings) })
+    Ok(())
 }
 
 /// Routes are pruned by `routes::put_all`: their order is part of their meaning.
@@ -80,28 +92,6 @@ fn refuse_repeated_names(file: &SetupFile) -> Result<(), Refused> {
     Ok(())
 }
 
-/// What stays must not point at what goes.
-fn check_references(settings: &Settings) -> Result<(), Refused> {
-    for connection in &settings.connections {
-        if connection.tenant.as_ref().is_some_and(|tenant| settings.tenant(tenant).is_none()) {
-            return Err(dangling(&format!("connection '{}'", connection.name), "its tenant"));
-        }
-    }
-    for route in &settings.routes {
-        if settings.connection(&route.service_connection).is_none() {
-            return Err(dangling(&format!("route '{}'", route.name), "its connection"));
-        }
-    }
-    if settings.emails.service_connection.as_ref().is_some_and(|id| settings.connection(id).is_none()) {
-        return Err(dangling("the Emails settings", "their Service Connection"));
-    }
-    Ok(())
-}
-
-fn dangling(who: &str, what: &str) -> Refused {
-    Refused::new(format!("{who} would lose {what}: prune removes it"), "Name both in the file, or neither.")
-}
-
 fn changes(old: &Settings, new: &Settings) -> Vec<SettingsChange> {
     let mut changes = Vec::new();
     changes.extend(new.tenants.iter().filter(|t| !old.tenants.contains(t)).cloned().map(SettingsChange::PutTenant));
@@ -126,7 +116,7 @@ fn changes(old: &Settings, new: &Settings) -> Vec<SettingsChange> {
 }
 
 /// An identity for something new: its name where that can be read, and enough chance to be alone.
-pub(super) fn new_id(name: &str) -> Result<String, Refused> {
+pub(crate) fn new_id(name: &str) -> Result<String, Refused> {
     let mut random = [0_u8; 5];
     getrandom::fill(&mut random)
         .map_err(|error| Refused::new(format!("the system gives no random numbers: {error}"), "Look at the system."))?;
@@ -135,15 +125,4 @@ pub(super) fn new_id(name: &str) -> Result<String, Refused> {
     let chance = format!("{:010x}", random.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte)));
     let id = words.chain([chance.as_str()]).collect::<Vec<_>>().join("-");
     Ok(id)
-}
-
-/// "there is no X called 'a'; there are: b, c".
-pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Refused {
-    let known: Vec<&str> = known.collect();
-    let fix = if known.is_empty() {
-        format!("There is no {kind} yet: describe it in the file.")
-    } else {
-        format!("Correct the name, or describe it in the file. There are: {}.", known.join(", "))
-    };
-    Refused::new(format!("there is no {kind} called '{name}'"), fix)
 }

@@ -3,17 +3,19 @@
 use mail::Address;
 use settings::{ConnectionId, ConnectionType, Emails, Mailbox, Route, RouteId, Settings};
 
-use super::plan::{new_id, unknown};
+use super::plan::new_id;
+use super::references;
 use crate::setup_file::{EmailsEntry, RouteEntry};
 use crate::{Refused, SetupFile};
 
 /// The Emails settings that the entry describes, whole: a key left out has its default.
-pub(super) fn emails(settings: &Settings, entry: &EmailsEntry) -> Result<Emails, Refused> {
+pub(crate) fn emails(settings: &Settings, entry: &EmailsEntry) -> Result<Emails, Refused> {
     if entry.connection_type == ConnectionType::Smtp {
         return Err(Refused::new(
             "emails: connection_type = \"smtp\" is not supported by this version",
             "Use connection_type = \"graph\".",
-        ));
+        )
+        .at("connection_type"));
     }
     let mailbox = entry.mailbox.as_ref().map(|text| address("emails", text)).transpose()?;
     let name = entry.service_connection.as_ref();
@@ -33,7 +35,8 @@ pub(super) fn emails(settings: &Settings, entry: &EmailsEntry) -> Result<Emails,
 pub(super) fn put_all(settings: &mut Settings, file: &SetupFile) -> Result<(), Refused> {
     let mut routes = Vec::new();
     for entry in &file.route {
-        routes.push(route(settings, entry)?);
+        let known = settings.routes.iter().find(|route| route.name == entry.name).map(|route| route.id.clone());
+        routes.push(route(settings, known, entry)?);
     }
     let named = |route: &Route| file.route.iter().any(|entry| entry.name == route.name);
     if !file.prune {
@@ -43,12 +46,13 @@ pub(super) fn put_all(settings: &mut Settings, file: &SetupFile) -> Result<(), R
     Ok(())
 }
 
-fn route(settings: &Settings, entry: &RouteEntry) -> Result<Route, Refused> {
+/// The route that the entry describes, under the id of `known` if it is that one.
+pub(crate) fn route(settings: &Settings, known: Option<RouteId>, entry: &RouteEntry) -> Result<Route, Refused> {
     let owner = format!("route '{}'", entry.name);
     if !entry.fallback.is_empty() {
-        return Err(Refused::new(format!("{owner}: fallback is not supported by this version"), "Leave fallback out."));
+        return Err(Refused::new(format!("{owner}: fallback is not supported by this version"), "Leave fallback out.")
+            .at("fallback"));
     }
-    let known = settings.routes.iter().find(|route| route.name == entry.name).map(|route| route.id.clone());
     let mailbox = match entry.mailbox.as_str() {
         "sender" => Mailbox::Sender,
         text => Mailbox::Address(address(&owner, text)?),
@@ -66,14 +70,13 @@ fn route(settings: &Settings, entry: &RouteEntry) -> Result<Route, Refused> {
 fn address(owner: &str, text: &str) -> Result<Address, Refused> {
     text.parse().map_err(|error| {
         Refused::new(format!("{owner}: mailbox '{text}' is not an address: {error}"), "Write it as user@example.org.")
+            .at("mailbox")
     })
 }
 
 fn connection_id(settings: &Settings, owner: &str, name: &str) -> Result<ConnectionId, Refused> {
-    let found = settings.connections.iter().find(|connection| connection.name == name);
-    found.map(|connection| connection.id.clone()).ok_or_else(|| {
-        let known = settings.connections.iter().map(|connection| connection.name.as_str());
-        let refused = unknown("connection", name, known);
-        Refused { what: format!("{owner}: {}", refused.what), ..refused }
-    })
+    let found = references::connection(settings, name);
+    let found = found
+        .map_err(|refused| Refused { what: format!("{owner}: {}", refused.what), ..refused }.at("service_connection"));
+    Ok(found?.id.clone())
 }

@@ -8,8 +8,8 @@ use super::plan::{Draft, new_id};
 use crate::setup_file::TenantEntry;
 use crate::{Refused, sealed_secret};
 
-/// Adds or replaces the tenant; a credential that the entry does not name stays as it is.
-pub(super) fn put(draft: &mut Draft<'_>, entry: &TenantEntry) -> Result<(), Refused> {
+/// Adds the tenant, or replaces `known`; a credential that the entry does not name stays as it is.
+pub(crate) fn put(draft: &mut Draft<'_>, known: Option<TenantId>, entry: &TenantEntry) -> Result<TenantId, Refused> {
     refuse_what_is_not_there_yet(entry)?;
     check_cloud(entry)?;
     for (field, value) in [("tenant_id", &entry.tenant_id), ("client_id", &entry.client_id)] {
@@ -18,29 +18,32 @@ pub(super) fn put(draft: &mut Draft<'_>, entry: &TenantEntry) -> Result<(), Refu
             return Err(Refused::new(
                 format!("{field} of tenant '{}' is not an id", entry.name),
                 "Copy it from the app registration's overview page: digits, letters and '-'.",
-            ));
+            )
+            .at(field));
         }
     }
-    let position = draft.settings.tenants.iter().position(|tenant| tenant.name == entry.name);
+    let position = draft.settings.tenants.iter().position(|tenant| Some(&tenant.id) == known.as_ref());
     let known = position.and_then(|index| draft.settings.tenants.get(index)).cloned();
     let id = match &known {
         Some(known) => known.id.clone(),
         None => TenantId(new_id(&entry.name)?),
     };
+    let pending_certificate = known.as_ref().and_then(|known| known.pending_certificate.clone());
     let credential = credential(draft, entry, &id, known.and_then(|known| known.credential))?;
     let tenant = Tenant {
-        id,
+        id: id.clone(),
         name: entry.name.clone(),
         cloud: entry.cloud.clone(),
         tenant_id: entry.tenant_id.clone(),
         client_id: entry.client_id.clone(),
         credential,
+        pending_certificate,
     };
     match position.and_then(|index| draft.settings.tenants.get_mut(index)) {
         Some(place) => *place = tenant,
         None => draft.settings.tenants.push(tenant),
     }
-    Ok(())
+    Ok(id)
 }
 
 fn refuse_what_is_not_there_yet(entry: &TenantEntry) -> Result<(), Refused> {
@@ -52,7 +55,8 @@ fn refuse_what_is_not_there_yet(entry: &TenantEntry) -> Result<(), Refused> {
     Err(Refused::new(
         format!("tenant '{}': {key} is not supported by this version", entry.name),
         "Use client_secret or certificate.",
-    ))
+    )
+    .at(key))
 }
 
 /// Plain http carries tokens in clear: on this machine that is a sandbox, elsewhere a mistake.
@@ -63,6 +67,7 @@ fn check_cloud(entry: &TenantEntry) -> Result<(), Refused> {
             format!("cloud of tenant '{}': {error}", entry.name),
             "Use https; plain http is for loopback addresses such as http://127.0.0.1:9000.",
         )
+        .at("cloud")
     })?;
     Ok(())
 }
@@ -77,9 +82,11 @@ fn credential(
         (Some(_), Some(_)) => Err(Refused::new(
             format!("tenant '{}' has both client_secret and certificate", entry.name),
             "Keep one of them.",
-        )),
+        )
+        .at("certificate")),
         (Some(value), None) => {
-            let secret = draft.secrets.read(value, &format!("client_secret of tenant '{}'", entry.name))?;
+            let secret = draft.secrets.read(value, &format!("client_secret of tenant '{}'", entry.name));
+            let secret = secret.map_err(|refused| refused.at("client_secret"))?;
             let known = match known {
                 Some(Credential::ClientSecret { secret, .. }) => Some(secret),
                 _ => None,
@@ -88,7 +95,8 @@ fn credential(
             Ok(Some(Credential::ClientSecret { secret, expires: entry.client_secret_expires }))
         }
         (None, Some(value)) => {
-            let pem = draft.secrets.read(value, &format!("certificate of tenant '{}'", entry.name))?;
+            let pem = draft.secrets.read(value, &format!("certificate of tenant '{}'", entry.name));
+            let pem = pem.map_err(|refused| refused.at("certificate"))?;
             let known = match known {
                 Some(Credential::Certificate(certificate)) => Some(certificate.private_key),
                 _ => None,
@@ -117,6 +125,7 @@ fn certificate(
             format!("certificate of tenant '{}': {error}", entry.name),
             "The file holds the private key (PKCS#8, PEM) and the certificate that is registered with the app (PEM).",
         )
+        .at("certificate")
     })?;
     let certificate_pem = blocks(text, |label| label == "CERTIFICATE");
     let private_key = SecretString::from(blocks(text, |label| label.ends_with("PRIVATE KEY")));

@@ -10,15 +10,27 @@ use crate::Refused;
 
 /// Where a secret is found. `Debug` shows the place, never the text.
 #[derive(Debug, Clone)]
-pub(crate) enum SecretValue {
+pub enum SecretValue {
     Env(String),
     File(PathBuf),
     Text(SecretString),
 }
 
+impl From<SecretString> for SecretValue {
+    fn from(text: SecretString) -> Self {
+        Self::Text(text)
+    }
+}
+
 /// Where secrets that a file names are looked up.
 #[derive(Debug, Clone)]
 pub struct SecretSource {
+    /// `None`: a secret is given as its text, or not at all.
+    places: Option<Places>,
+}
+
+#[derive(Debug, Clone)]
+struct Places {
     base: PathBuf,
     environment: fn(&str) -> Option<String>,
 }
@@ -29,26 +41,34 @@ const MAX_SECRET_BYTES: u64 = 256 * 1024;
 impl SecretSource {
     /// The process's environment, and files relative to `base`, the folder of the setup file.
     pub fn new(base: &Path) -> Self {
-        Self { base: base.to_owned(), environment: |name| std::env::var(name).ok() }
+        Self { places: Some(Places { base: base.to_owned(), environment: |name| std::env::var(name).ok() }) }
+    }
+
+    /// No place at all: whoever asks from elsewhere must not read this machine's files and environment.
+    pub(crate) fn text_only() -> Self {
+        Self { places: None }
     }
 
     /// The secret itself; `owner` says whose it is, as in `client_secret of tenant 'Contoso'`.
     pub(crate) fn read(&self, value: &SecretValue, owner: &str) -> Result<SecretString, Refused> {
-        let (text, place) = match value {
-            SecretValue::Text(text) => (text.clone(), "the file".to_owned()),
-            SecretValue::Env(name) => {
+        let (text, place) = match (value, &self.places) {
+            (SecretValue::Text(text), _) => (text.clone(), "what was given"),
+            (_, None) => {
+                return Err(Refused::new(
+                    format!("the {owner} is not given as text"),
+                    "Places on the gateway's machine can be named in a setup file only.",
+                ));
+            }
+            (SecretValue::Env(name), Some(places)) => {
                 let missing = || {
                     Refused::new(
                         format!("the environment variable {name}, for the {owner}, is not set"),
                         format!("Set it and run the command again, as in: {name}=... postern apply FILE"),
                     )
                 };
-                (SecretString::from((self.environment)(name).ok_or_else(missing)?), format!("the variable {name}"))
+                (SecretString::from((places.environment)(name).ok_or_else(missing)?), "that variable")
             }
-            SecretValue::File(path) => {
-                let path = self.base.join(path);
-                (read_file(&path, owner)?, path.display().to_string())
-            }
+            (SecretValue::File(path), Some(places)) => (read_file(&places.base.join(path), owner)?, "that file"),
         };
         if secrecy::ExposeSecret::expose_secret(&text).is_empty() {
             return Err(Refused::new(
@@ -118,7 +138,8 @@ mod tests {
     use super::*;
 
     fn source(base: &Path) -> SecretSource {
-        SecretSource { base: base.to_owned(), environment: |name| (name == "THERE").then(|| "from env".to_owned()) }
+        let environment = |name: &str| (name == "THERE").then(|| "from env".to_owned());
+        SecretSource { places: Some(Places { base: base.to_owned(), environment }) }
     }
 
     #[test]
@@ -141,11 +162,19 @@ mod tests {
         for (value, words) in [
             (SecretValue::Env("ABSENT".into()), "ABSENT"),
             (SecretValue::File("absent".into()), "absent"),
-            (SecretValue::File("empty".into()), "empty"), // an empty secret would lock everybody out, or let everybody in
+            (SecretValue::File("empty".into()), "is empty"), // an empty secret would lock everybody out, or let everybody in
             (SecretValue::Text("".into()), "empty"),
         ] {
             let refused = source(folder.path()).read(&value, "password of account 'erp'").unwrap_err();
             assert!(refused.what.contains(words) && refused.what.contains("account 'erp'"), "{}", refused.what);
+        }
+    }
+
+    #[test]
+    fn who_asks_from_elsewhere_reads_nothing_of_this_machine() {
+        for value in [SecretValue::Env("PATH".into()), SecretValue::File("/etc/hostname".into())] {
+            let refused = SecretSource::text_only().read(&value, "password of account 'erp'").unwrap_err();
+            assert!(refused.what.contains("not given as text"), "{}", refused.what);
         }
     }
 

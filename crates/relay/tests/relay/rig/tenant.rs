@@ -125,6 +125,7 @@ async fn set_up(store: &Arc<dyn Store>, base_url: &str, secret: &str) {
         tenant_id: "11111111-2222-3333-4444-555555555555".into(),
         client_id: "66666666-7777-8888-9999-000000000000".into(),
         credential: Some(Credential::ClientSecret { secret, expires: None }),
+        pending_certificate: None,
     };
     let connection = Connection {
         id: ConnectionId("c".into()),
