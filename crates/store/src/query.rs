@@ -89,8 +89,10 @@ fn recipients(message: &MessageRecord) -> impl Iterator<Item = &Address> {
 
 /// What `Filter::sender` looks into.
 pub(crate) fn senders(message: &MessageRecord) -> Vec<&str> {
-    let senders = [message.envelope.reverse_path.address(), message.header_from.as_ref()];
-    senders.into_iter().flatten().map(Address::as_str).collect()
+    let reverse_path = message.envelope.reverse_path.address();
+    // Most messages name the same sender twice.
+    let header_from = message.header_from.as_ref().filter(|from| reverse_path != Some(from));
+    [reverse_path, header_from].into_iter().flatten().map(Address::as_str).collect()
 }
 
 /// What `Filter::text` looks into; `id` is the message's, written out.

@@ -31,8 +31,9 @@ use crate::StoreError;
 const GATHERED: Duration = Duration::from_secs(1);
 /// Messages in one transaction: some milliseconds.
 const SLICE: usize = 512;
-/// Rests between slices, as multiples of what a slice took: when others wait for the writer, and when nobody does.
-const RESTS: (u32, u32) = (9, 1);
+/// Rests between slices, as multiples of what a slice took: when others wait for the writer, and when nobody does. While
+/// messages come in as fast as they can, the index falls behind rather than hold them up, and catches up afterwards.
+const RESTS: (u32, u32) = (30, 1);
 /// Commands that wait for the writer, or the disk, must not make a rest long.
 const REST_MAX: Duration = Duration::from_secs(1);
 
@@ -149,8 +150,8 @@ fn write_slice(unit: &mut Unit<'_>, slice: &Slice) -> Result<(), StoreError> {
             "INSERT INTO message_words (rowid, words) SELECT ?1, ?2 FROM message WHERE seq = ?1 AND ?2 IS NOT NULL",
             params![entry.seq, entry.words],
         )?;
-        widen(unit, entry.seq, entry.received_at)?;
     }
+    widen(unit, slice.messages.iter().map(|entry| (entry.seq, entry.received_at)))?;
     let last = slice.messages.last().map_or(slice.base, |entry| entry.seq);
     unit.execute("UPDATE tally SET value = ?1 WHERE name = 'indexed_up_to'", [last])?;
     Ok(())

@@ -3,8 +3,10 @@
 //! Numbers follow the order in which messages were committed, times the order in which they began to come in; the two
 //! disagree a little. So each run of numbers remembers its earliest and latest arrival.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::code::time_code;
 use super::unit::Unit;
@@ -63,13 +65,20 @@ impl Span {
     }
 }
 
-/// Notes when a message arrived whose number is about to be indexed.
-pub(super) fn widen(unit: &Unit<'_>, seq: i64, received_at: i64) -> Result<(), StoreError> {
-    unit.execute(
-        "INSERT INTO message_run (run, earliest, latest) VALUES (?1, ?2, ?2) \
-         ON CONFLICT DO UPDATE SET earliest = MIN(earliest, ?2), latest = MAX(latest, ?2)",
-        params![seq / RUN, received_at],
-    )?;
+/// Notes when messages arrived whose numbers are about to be indexed: number and time of each.
+pub(super) fn widen(unit: &Unit<'_>, arrivals: impl Iterator<Item = (i64, i64)>) -> Result<(), StoreError> {
+    let mut runs: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+    for (seq, received_at) in arrivals {
+        let (earliest, latest) = runs.entry(seq / RUN).or_insert((received_at, received_at));
+        (*earliest, *latest) = (received_at.min(*earliest), received_at.max(*latest));
+    }
+    for (run, (earliest, latest)) in runs {
+        unit.execute(
+            "INSERT INTO message_run (run, earliest, latest) VALUES (?1, ?2, ?3) \
+             ON CONFLICT DO UPDATE SET earliest = MIN(earliest, ?2), latest = MAX(latest, ?3)",
+            [run, earliest, latest],
+        )?;
+    }
     Ok(())
 }
 
@@ -86,9 +95,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let connection = crate::sqlite::schema::open_writer(&folder.path().join("postern.db")).unwrap();
         let unit = Unit::new(&connection);
-        for (seq, received_at) in [(5, 100), (700, 300), (1024, 250), (2047, 500), (2048, 600), (2100, 520)] {
-            widen(&unit, seq, received_at).unwrap();
-        }
+        // In two parts, as slices do not end where runs do.
+        widen(&unit, [(5, 100), (700, 200)].into_iter()).unwrap();
+        widen(&unit, [(701, 300), (1024, 250), (2047, 500), (2048, 600), (2100, 520)].into_iter()).unwrap();
         unit.execute("UPDATE tally SET value = 2100 WHERE name = 'indexed_up_to'", []).unwrap();
         (folder, connection)
     }
