@@ -9,6 +9,7 @@
 mod accounts;
 mod actor;
 mod apply;
+mod audit;
 mod certificate;
 mod change;
 mod connection;
@@ -16,6 +17,7 @@ mod diff;
 mod doctor;
 mod emails;
 mod error;
+mod expiry;
 mod export;
 pub mod people;
 mod queue;
@@ -27,6 +29,7 @@ mod tenants;
 pub use accounts::{AccountView, create_account, find_account, list_accounts, remove_account, update_account};
 pub use actor::Actor;
 pub use apply::{Applied, Mode, apply};
+pub use audit::{AuditChange, AuditFilter, AuditLine, AuditPage, list_audit};
 pub use certificate::{
     CertificateFile, CertificateView, KeyBits, certificate_file, discard_certificate, make_certificate, use_certificate,
 };
@@ -39,8 +42,13 @@ pub use diff::{DiffLine, FieldChange};
 pub use doctor::{Check, CheckStatus, DoctorRequest, doctor};
 pub use emails::{EmailsView, find_emails, update_emails};
 pub use error::{AdminError, Refused};
+pub use expiry::{Expiring, Severity, expiring};
 pub use export::export;
-pub use queue::{delete_message, export_message, find_message, list_messages, operate_message};
+pub use queue::{
+    AttachmentView, BULK_MAX, CsvPiece, Preview, delete_message, delete_messages, eml_name, export_list,
+    export_message, find_message, list_messages, operate_message, operate_messages, preview, resend_message,
+    send_test_message,
+};
 pub use routes::{Move, RouteView, create_route, find_route, list_routes, move_route, remove_route, update_route};
 pub use settings::Role;
 pub use setup_file::{

@@ -3,11 +3,21 @@
 //! Each decision leaves an event with the message, and so is seen where people look for it. A deletion leaves no
 //! message to carry an event, and is logged.
 
+mod bulk;
+mod csv;
+mod preview;
+mod resend;
+
 use jiff::Timestamp;
 use mail::MessageId;
 use store::{BodyReader, Filter, MessageDetail, MessageRecord, MessageState, Operation, Page, PageRequest, Store};
 
 use crate::{Actor, AdminError, Role};
+
+pub use bulk::{BULK_MAX, delete_messages, operate_messages};
+pub use csv::{CsvPiece, export_list};
+pub use preview::{AttachmentView, Preview, eml_name, preview};
+pub use resend::{resend_message, send_test_message};
 
 pub async fn list_messages(
     store: &dyn Store,
