@@ -250,6 +250,29 @@ pub(crate) fn explain(what: &'static str, status: u16, refusal: &Refusal) -> Exp
     Explanation::new(what, why, fix, who)
 }
 
+/// Explains why a sign-in in a browser came back without a code.
+pub(crate) fn explain_sign_in(refusal: &Refusal) -> Explanation {
+    let (mut cause, mut fix, mut who) = words(0, refusal);
+    if refusal.aadsts().is_none_or(|number| number == DECLINED) && refusal.error == "access_denied" {
+        cause = "Whoever signed in declined to let the application send.";
+        fix = "Sign in again and accept.";
+        who = GatewayAdministrator;
+    }
+    let sentence = refusal.sentence();
+    let error: String = refusal.error.chars().filter(|c| !c.is_control()).take(MAX_ERROR_CHARS).collect();
+    let why = match sentence.as_str() {
+        "" => format!("{cause} ({error})"),
+        _ => format!("{cause} Entra ID says: {sentence} ({error})"),
+    };
+    Explanation::new("The sign-in was not completed.", why, fix, who)
+}
+
+/// The user pressed Cancel on the page that asks for consent.
+const DECLINED: u32 = 65_004;
+
+/// OAuth errors are short words; what a browser brings may be anything.
+const MAX_ERROR_CHARS: usize = 60;
+
 fn words(status: u16, refusal: &Refusal) -> (&'static str, &'static str, Who) {
     if let Some(entry) = refusal.aadsts().and_then(|number| TABLE.iter().find(|entry| entry.codes.contains(&number))) {
         return (entry.cause, entry.fix, entry.who);

@@ -25,6 +25,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 pub enum Credential {
     ClientSecret(SecretString),
     Certificate(CertificateKey),
+    /// None: a public client, which sends only for users who signed in.
+    PublicClient,
 }
 
 /// Why a certificate and a key cannot be used together.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::explanation::{Explanation, Who};
 use crate::refusal::Refusal;
-use crate::{CertificateError, aadsts};
+use crate::{CertificateError, KeepError, aadsts};
 
 /// A token could not be had. Cheap to clone: one failure is shown to everybody who waits for it.
 #[derive(Debug, Clone)]
@@ -30,6 +30,12 @@ pub(crate) enum Cause {
     Broken { host: String, detail: String },
     /// Entra answered with an OAuth error.
     Refused { status: u16, refusal: Refusal },
+    /// Entra says that what a user granted is over.
+    GrantOver { status: u16, refusal: Refusal },
+    /// Nobody has signed in.
+    NoGrant,
+    /// The grant could not be read or stored.
+    NotKept(KeepError),
     /// Something answered, but not as Entra does.
     Unreadable { status: u16, problem: &'static str },
     /// The task that asked for the token ended without an answer.
@@ -49,6 +55,10 @@ pub(crate) enum SetupProblem {
     ClientId,
     #[error("the certificate's key could not sign")]
     Signing,
+    #[error("the application has neither a client secret nor a certificate, and nobody signs in for it")]
+    NoCredential,
+    #[error("Entra ID gave no refresh token, so the sign-in would be over within the hour")]
+    NoRefreshToken,
 }
 
 impl SetupProblem {
@@ -59,6 +69,8 @@ impl SetupProblem {
             }
             Self::ClientId => "Enter the Application (client) ID from the app registration's overview page.",
             Self::Signing => "Enter the certificate and its private key again.",
+            Self::NoCredential => "Enter a client secret or a certificate, or use delegated permission.",
+            Self::NoRefreshToken => "Allow the delegated permission 'offline_access', then sign in again.",
         }
     }
 }
@@ -73,10 +85,27 @@ impl EntraError {
         Self { cause: Arc::clone(&self.cause), retry_after: Some(retry_after) }
     }
 
+    /// The same failure of a request that used a refresh token: an answer that ends the grant says so from now on.
+    pub(crate) fn of_a_grant(self) -> Self {
+        match &*self.cause {
+            Cause::Refused { status, refusal } if !self.is_transient() && ends_grant(&refusal.error) => {
+                let cause = Cause::GrantOver { status: *status, refusal: refusal.clone() };
+                Self::new(cause, self.retry_after)
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether somebody has to sign in (again): a delegated connection without a living grant.
+    pub fn needs_sign_in(&self) -> bool {
+        matches!(&*self.cause, Cause::GrantOver { .. } | Cause::NoGrant)
+    }
+
     /// Whether waiting can help. `false` means a human has to change something.
     pub fn is_transient(&self) -> bool {
         match &*self.cause {
-            Cause::Setup(_) => false,
+            Cause::Setup(_) | Cause::GrantOver { .. } | Cause::NoGrant => false,
+            Cause::NotKept(error) => error.is_transient,
             Cause::Unreachable { .. } | Cause::Deadline(_) | Cause::Broken { .. } | Cause::Interrupted => true,
             Cause::Refused { status, refusal } => {
                 transient_status(*status)
@@ -106,7 +135,9 @@ impl EntraError {
     /// HTTP status of the answer, when there was one.
     pub fn status(&self) -> Option<u16> {
         match &*self.cause {
-            Cause::Refused { status, .. } | Cause::Unreadable { status, .. } => Some(*status),
+            Cause::Refused { status, .. } | Cause::GrantOver { status, .. } | Cause::Unreadable { status, .. } => {
+                Some(*status)
+            }
             _ => None,
         }
     }
@@ -127,7 +158,7 @@ impl EntraError {
 
     fn refusal(&self) -> Option<&Refusal> {
         match &*self.cause {
-            Cause::Refused { refusal, .. } => Some(refusal),
+            Cause::Refused { refusal, .. } | Cause::GrantOver { refusal, .. } => Some(refusal),
             _ => None,
         }
     }
@@ -158,6 +189,14 @@ impl EntraError {
                 Who::NetworkAdministrator,
             ),
             Cause::Refused { status, refusal } => aadsts::explain(what, *status, refusal),
+            Cause::GrantOver { status, refusal } => sign_in_again(aadsts::explain(what, *status, refusal)),
+            Cause::NoGrant => Explanation::new(
+                what,
+                "Nobody has signed in for this Service Connection yet.",
+                "Sign in with Setup Authentication on the Service Connection.",
+                Who::GatewayAdministrator,
+            ),
+            Cause::NotKept(error) => error.explanation.clone(),
             Cause::Unreadable { status, problem } => Explanation::new(
                 what,
                 format!("Something answered with HTTP {status}, but not as Entra ID does: {problem}."),
@@ -181,9 +220,13 @@ impl fmt::Display for EntraError {
             Cause::Unreachable { host, detail } => write!(f, "{host} is unreachable: {detail}"),
             Cause::Deadline(after) => write!(f, "no answer from Entra ID within {} s", after.as_secs()),
             Cause::Broken { host, detail } => write!(f, "the connection to {host} broke: {detail}"),
-            Cause::Refused { status, refusal } => {
+            Cause::Refused { status, refusal } | Cause::GrantOver { status, refusal } => {
                 write!(f, "Entra ID refused ({status} {refusal})")?;
                 refusal.trace_id.as_ref().map_or(Ok(()), |id| write!(f, " trace_id={id}"))
+            }
+            Cause::NoGrant => f.write_str("nobody has signed in"),
+            Cause::NotKept(error) => {
+                write!(f, "the sign-in is not kept: {} {}", error.explanation.what, error.explanation.why)
             }
             Cause::Unreadable { status, problem } => write!(f, "not an answer of Entra ID (HTTP {status}): {problem}"),
             Cause::Interrupted => f.write_str("the token request was abandoned"),
@@ -192,6 +235,21 @@ impl fmt::Display for EntraError {
 }
 
 impl std::error::Error for EntraError {}
+
+/// The answers to a refresh token after which only a person can help (RFC 6749 §5.2, OpenID Connect Core §3.1.2.6).
+fn ends_grant(error: &str) -> bool {
+    matches!(error, "invalid_grant" | "interaction_required" | "consent_required")
+}
+
+/// Whatever ended the grant, at the end of the cure somebody signs in.
+fn sign_in_again(explanation: Explanation) -> Explanation {
+    const SIGN_IN: &str = "ign in again with Setup Authentication on the Service Connection.";
+    let fix = match explanation.who {
+        Who::EntraAdministrator => format!("{} Then s{SIGN_IN}", explanation.fix),
+        _ => format!("S{SIGN_IN}"),
+    };
+    Explanation { fix: fix.into(), ..explanation }
+}
 
 fn transient_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..)

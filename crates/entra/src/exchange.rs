@@ -1,35 +1,34 @@
-//! One request to the token endpoint: the client credentials grant.
+//! One request to the token endpoint: whichever grant, with the application's proof of identity.
 //!
-//! Promise: one call, one request, one deadline. The secret or assertion travels in the request body alone; nothing of the
-//! request and nothing of a successful answer is put into an error.
+//! Promise: one call, one request, one deadline. Secrets, assertions, codes and tokens travel in the request body alone;
+//! nothing of the request and nothing of a successful answer is put into an error.
 //!
-//! Left to others: when to ask and what to remember (`token`, `schedule`).
+//! Left to others: when to ask and what to remember (`token`, `schedule`), where a refresh token is kept (`grant`).
 
-use std::error::Error as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenResponse};
+use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType};
 use oauth2::{
-    AuthType, Client, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, StandardRevocableToken,
-    TokenResponse as _, TokenUrl, http,
+    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ExtraTokenFields,
+    HttpRequest, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken,
+    StandardTokenResponse, TokenResponse as _, TokenUrl, http,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::carrier::{Carrier, Lost, in_time};
 use crate::error::{Cause, SetupProblem};
 use crate::refusal::Refusal;
-use crate::{Cloud, Credential, EntraError, Root, assertion, parse_retry_after};
-
-/// Entra answers in well under a second; a proxy that inspects TLS may take several.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
-
-/// A token answer is a few kilobytes. More is not an answer, and must not fill our memory.
-const MAX_ANSWER_BYTES: usize = 256 * 1024;
+use crate::{Cloud, Credential, EntraError, Root, assertion};
 
 /// What a token without `expires_in` (allowed by RFC 6749 §5.1) is trusted for.
 const UNSTATED_LIFETIME: Duration = Duration::from_mins(5);
+
+const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// An app registration, as the administrator entered it.
 #[derive(Debug, Clone)]
@@ -39,6 +38,20 @@ pub struct Application {
     pub tenant_id: String,
     pub client_id: String,
     pub credential: Credential,
+}
+
+impl Application {
+    /// An endpoint of the application's tenant: `token`, `authorize` or `devicecode`.
+    pub(crate) fn endpoint(&self, name: &str) -> Result<Url, EntraError> {
+        endpoint(&self.cloud.login, &self.tenant_id, name)
+    }
+
+    pub(crate) fn client_id(&self) -> Result<ClientId, EntraError> {
+        if self.client_id.trim().is_empty() {
+            return Err(setup(SetupProblem::ClientId));
+        }
+        Ok(ClientId::new(self.client_id.clone()))
+    }
 }
 
 /// Which service a token is for.
@@ -65,159 +78,202 @@ pub(crate) struct Issued {
     pub(crate) lifetime: Duration,
 }
 
-type TokenClient<HasTokenUrl> = Client<
+/// All of a token answer.
+pub(crate) struct Answer {
+    pub(crate) issued: Issued,
+    pub(crate) refresh_token: Option<SecretString>,
+    pub(crate) id_token: Option<SecretString>,
+    /// Empty: as asked for (RFC 6749 §5.1).
+    pub(crate) scopes: Vec<String>,
+}
+
+/// What OpenID Connect adds to a token answer.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct IdentityFields {
+    #[serde(default, skip_serializing)]
+    id_token: Option<SecretString>,
+}
+
+impl ExtraTokenFields for IdentityFields {}
+
+type TokenAnswer = StandardTokenResponse<IdentityFields, BasicTokenType>;
+
+/// A client of the `oauth2` crate that speaks Entra's error body.
+pub(crate) type EntraClient<Authorize, Device, Token> = Client<
     Refusal,
-    BasicTokenResponse,
+    TokenAnswer,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
-    oauth2::EndpointNotSet,
-    oauth2::EndpointNotSet,
-    oauth2::EndpointNotSet,
-    oauth2::EndpointNotSet,
-    HasTokenUrl,
+    Authorize,
+    Device,
+    EndpointNotSet,
+    EndpointNotSet,
+    Token,
 >;
+
+type TokenClient<Token> = EntraClient<EndpointNotSet, EndpointNotSet, Token>;
 
 /// Everything needed to ask for a token.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     http: reqwest::Client,
-    client: TokenClient<oauth2::EndpointSet>,
-    credential: Credential,
-    scope: String,
+    client: TokenClient<EndpointSet>,
+    application: Application,
 }
 
 impl Exchange {
-    pub(crate) fn new(http: reqwest::Client, application: Application, scope: &Scope) -> Result<Self, EntraError> {
-        let endpoint = token_endpoint(&application.cloud.login, &application.tenant_id)?;
-        if application.client_id.trim().is_empty() {
-            return Err(setup(SetupProblem::ClientId));
-        }
-        let mut client: TokenClient<oauth2::EndpointNotSet> =
-            Client::new(ClientId::new(application.client_id)).set_auth_type(AuthType::RequestBody);
+    pub(crate) fn new(http: reqwest::Client, application: Application) -> Result<Self, EntraError> {
+        let endpoint = application.endpoint("token")?;
+        let mut client: TokenClient<EndpointNotSet> =
+            Client::new(application.client_id()?).set_auth_type(AuthType::RequestBody);
         if let Credential::ClientSecret(secret) = &application.credential {
             client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
         }
-        Ok(Self {
-            http,
-            client: client.set_token_uri(TokenUrl::from_url(endpoint)),
-            scope: scope.of(&application.cloud),
-            credential: application.credential,
+        Ok(Self { http, client: client.set_token_uri(TokenUrl::from_url(endpoint)), application })
+    }
+
+    pub(crate) fn application(&self) -> &Application {
+        &self.application
+    }
+
+    /// Asks as the application itself. Only an application that can prove to be itself may.
+    pub(crate) async fn client_credentials(&self, scope: &Scope) -> Result<Issued, EntraError> {
+        if matches!(self.application.credential, Credential::PublicClient) {
+            return Err(setup(SetupProblem::NoCredential));
+        }
+        let scope = oauth2::Scope::new(scope.of(&self.application.cloud));
+        let mut request = self.client.exchange_client_credentials().add_scope(scope);
+        for (name, value) in self.assertion()? {
+            request = request.add_extra_param(name, value);
+        }
+        let carrier = self.carrier();
+        let answer = in_time(async {
+            let sent = request.request_async(&|request| carrier.clone().carry(request)).await;
+            self.answer(&carrier, sent)
+        });
+        Ok(answer.await?.issued)
+    }
+
+    /// Exchanges a refresh token for an access token, and as a rule a new refresh token.
+    pub(crate) async fn refresh(&self, token: &SecretString, scopes: Vec<String>) -> Result<Answer, EntraError> {
+        let token = RefreshToken::new(token.expose_secret().to_owned());
+        let mut request = self.client.exchange_refresh_token(&token);
+        request = request.add_scopes(scopes.into_iter().map(oauth2::Scope::new));
+        for (name, value) in self.assertion()? {
+            request = request.add_extra_param(name, value);
+        }
+        let carrier = self.carrier();
+        in_time(async {
+            let sent = request.request_async(&|request| carrier.clone().carry(request)).await;
+            self.answer(&carrier, sent)
         })
+        .await
     }
 
-    /// Asks Entra for a token, once.
-    pub(crate) async fn request(&self) -> Result<Issued, EntraError> {
-        match tokio::time::timeout(DEADLINE, self.request_without_deadline()).await {
-            Ok(result) => result,
-            Err(_) => Err(EntraError::new(Cause::Deadline(DEADLINE), None)),
+    /// Exchanges the code that a browser brought back (RFC 6749 §4.1.3 with RFC 7636 §4.5).
+    pub(crate) async fn code(
+        &self,
+        code: &SecretString,
+        redirect_uri: &Url,
+        verifier: &SecretString,
+    ) -> Result<Answer, EntraError> {
+        let code = AuthorizationCode::new(code.expose_secret().to_owned());
+        let redirect_uri = RedirectUrl::from_url(redirect_uri.clone());
+        let mut request = self
+            .client
+            .exchange_code(code)
+            .set_redirect_uri(Cow::Borrowed(&redirect_uri))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()));
+        for (name, value) in self.assertion()? {
+            request = request.add_extra_param(name, value);
         }
+        let carrier = self.carrier();
+        in_time(async {
+            let sent = request.request_async(&|request| carrier.clone().carry(request)).await;
+            self.answer(&carrier, sent)
+        })
+        .await
     }
 
-    async fn request_without_deadline(&self) -> Result<Issued, EntraError> {
-        let mut request = self.client.exchange_client_credentials().add_scope(oauth2::Scope::new(self.scope.clone()));
-        match &self.credential {
-            // Already part of the client.
-            Credential::ClientSecret(_) => {}
-            Credential::Certificate(certificate) => {
-                let endpoint = self.client.token_uri().as_str();
-                let signed = assertion::sign(certificate, endpoint, self.client.client_id(), Timestamp::now())
-                    .map_err(|_| setup(SetupProblem::Signing))?;
-                request = request
-                    .add_extra_param("client_assertion_type", ASSERTION_TYPE)
-                    .add_extra_param("client_assertion", signed.expose_secret().to_owned());
-            }
+    /// Asks once what became of a device code (RFC 8628 §3.4). The `oauth2` crate would go on asking by itself, and keep
+    /// Entra's reasons to itself.
+    pub(crate) async fn device_code(&self, device_code: &SecretString) -> Result<Answer, EntraError> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", DEVICE_GRANT)
+            .append_pair("device_code", device_code.expose_secret())
+            .append_pair("client_id", self.client.client_id());
+        if let Credential::ClientSecret(secret) = &self.application.credential {
+            form.append_pair("client_secret", secret.expose_secret());
         }
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let carrier = {
-            let (http, seen) = (self.http.clone(), Arc::clone(&seen));
-            move |request| carry(http.clone(), request, Arc::clone(&seen))
-        };
-        let answer = request.request_async(&carrier).await;
-        let seen = *seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Ok(token) => Ok(Issued {
+        for (name, value) in self.assertion()? {
+            form.append_pair(name, &value);
+        }
+        let request = form_request(self.client.token_uri().as_str(), form.finish())?;
+        let carrier = self.carrier();
+        in_time(async { self.answer(&carrier, read_answer(carrier.clone().carry(request).await)) }).await
+    }
+
+    pub(crate) fn carrier(&self) -> Carrier {
+        Carrier::new(&self.http)
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        self.client.token_uri().url().host_str().unwrap_or_default()
+    }
+
+    /// What proves the application's identity besides a client secret, which is part of the client.
+    fn assertion(&self) -> Result<Vec<(&'static str, String)>, EntraError> {
+        let Credential::Certificate(certificate) = &self.application.credential else { return Ok(Vec::new()) };
+        let endpoint = self.client.token_uri().as_str();
+        let signed = assertion::sign(certificate, endpoint, self.client.client_id(), Timestamp::now())
+            .map_err(|_| setup(SetupProblem::Signing))?;
+        Ok(vec![
+            ("client_assertion_type", ASSERTION_TYPE.to_owned()),
+            ("client_assertion", signed.expose_secret().to_owned()),
+        ])
+    }
+
+    fn answer(
+        &self,
+        carrier: &Carrier,
+        sent: Result<TokenAnswer, RequestTokenError<Lost, Refusal>>,
+    ) -> Result<Answer, EntraError> {
+        let token = sent.map_err(|error| carrier.explain(self.host(), error))?;
+        Ok(Answer {
+            issued: Issued {
                 secret: SecretString::from(token.access_token().secret().as_str()),
                 lifetime: token.expires_in().unwrap_or(UNSTATED_LIFETIME),
-            }),
-            Err(error) => Err(self.explain(error, seen)),
-        }
-    }
-
-    fn explain(&self, error: RequestTokenError<Lost, Refusal>, seen: Seen) -> EntraError {
-        let host = self.client.token_uri().url().host_str().unwrap_or_default().to_owned();
-        let unreadable = |problem| Cause::Unreadable { status: seen.status, problem };
-        let cause = match error {
-            RequestTokenError::ServerResponse(refusal) if refusal.error.is_empty() => {
-                unreadable("a JSON object without 'error'")
-            }
-            RequestTokenError::ServerResponse(refusal) => Cause::Refused { status: seen.status, refusal },
-            RequestTokenError::Request(Lost::Unreachable(detail)) => Cause::Unreachable { host, detail },
-            RequestTokenError::Request(Lost::Broken(detail)) => Cause::Broken { host, detail },
-            RequestTokenError::Request(Lost::TooLong) => unreadable("the answer is far too long"),
-            // The answer itself is withheld: what could not be read may be half a token.
-            RequestTokenError::Parse(..) => unreadable("the answer is not the JSON it should be"),
-            RequestTokenError::Other(_) => unreadable("the answer is empty or not JSON"),
-        };
-        EntraError::new(cause, seen.retry_after)
+            },
+            refresh_token: token.refresh_token().map(|it| SecretString::from(it.secret().as_str())),
+            id_token: token.extra_fields().id_token.clone(),
+            scopes: token.scopes().into_iter().flatten().map(|scope| scope.to_string()).collect(),
+        })
     }
 }
 
-/// Carries a request of the `oauth2` crate over our client, and notes what that crate throws away.
-async fn carry(http: reqwest::Client, request: HttpRequest, seen: Arc<Mutex<Seen>>) -> Result<HttpResponse, Lost> {
-    let request = reqwest::Request::try_from(request).map_err(Lost::from)?;
-    let mut answer = http.execute(request).await.map_err(Lost::from)?;
-    *seen.lock().unwrap_or_else(PoisonError::into_inner) =
-        Seen { status: answer.status().as_u16(), retry_after: retry_after(answer.headers()) };
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(Lost::from)? {
-        if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
-            return Err(Lost::TooLong);
-        }
-        body.extend_from_slice(&chunk);
+fn form_request(endpoint: &str, body: String) -> Result<HttpRequest, EntraError> {
+    let request = http::Request::post(endpoint)
+        .header(http::header::ACCEPT, "application/json")
+        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    request.body(body.into_bytes()).map_err(|_| setup(SetupProblem::TenantId))
+}
+
+fn read_answer(answer: Result<oauth2::HttpResponse, Lost>) -> Result<TokenAnswer, RequestTokenError<Lost, Refusal>> {
+    let answer = answer.map_err(RequestTokenError::Request)?;
+    let unreadable = || RequestTokenError::Other(String::new());
+    if answer.status().is_success() {
+        return serde_json::from_slice(answer.body()).map_err(|_| unreadable());
     }
-    let mut response = http::Response::new(body);
-    *response.status_mut() = answer.status();
-    *response.headers_mut() = std::mem::take(answer.headers_mut());
-    Ok(response)
+    let refusal: Refusal = serde_json::from_slice(answer.body()).map_err(|_| unreadable())?;
+    Err(RequestTokenError::ServerResponse(refusal))
 }
 
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Seen {
-    status: u16,
-    retry_after: Option<Duration>,
-}
-
-/// Why there is no answer at all.
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error("{0}")]
-    Unreachable(String),
-    #[error("{0}")]
-    Broken(String),
-    #[error("the answer is too long")]
-    TooLong,
-}
-
-impl From<reqwest::Error> for Lost {
-    fn from(error: reqwest::Error) -> Self {
-        // The innermost error is the one that says something: "Connection refused", "invalid peer certificate".
-        let mut innermost: &dyn std::error::Error = &error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-        }
-        let detail = if error.source().is_none() { "the request failed".to_owned() } else { innermost.to_string() };
-        if error.is_connect() { Self::Unreachable(detail) } else { Self::Broken(detail) }
-    }
-}
-
-fn setup(problem: SetupProblem) -> EntraError {
+pub(crate) fn setup(problem: SetupProblem) -> EntraError {
     EntraError::new(Cause::Setup(problem), None)
 }
 
-fn token_endpoint(login: &Root, tenant_id: &str) -> Result<Url, EntraError> {
+fn endpoint(login: &Root, tenant_id: &str, name: &str) -> Result<Url, EntraError> {
     let tenant = tenant_id.trim();
     if ["common", "organizations", "consumers"].iter().any(|word| tenant.eq_ignore_ascii_case(word)) {
         return Err(setup(SetupProblem::TenantNotConcrete));
@@ -227,9 +283,5 @@ fn token_endpoint(login: &Root, tenant_id: &str) -> Result<Url, EntraError> {
     if !tenant.starts_with(|c: char| c.is_ascii_alphanumeric()) || !tenant.chars().all(allowed) {
         return Err(setup(SetupProblem::TenantId));
     }
-    Url::parse(&format!("{login}/{tenant}/oauth2/v2.0/token")).map_err(|_| setup(SetupProblem::TenantId))
-}
-
-fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    parse_retry_after(headers.get(http::header::RETRY_AFTER)?.to_str().ok()?, Timestamp::now())
+    Url::parse(&format!("{login}/{tenant}/oauth2/v2.0/{name}")).map_err(|_| setup(SetupProblem::TenantId))
 }

@@ -1,4 +1,5 @@
-//! Microsoft identity: how an application proves to be itself, and what the answer means to an administrator.
+//! Microsoft identity: how an application proves to be itself, how a user lets it send as them, and what the answer means
+//! to an administrator.
 //!
 //! Promise: [`TokenSource::token`] gives a bearer token that is good for the next minute, or an [`EntraError`] that
 //! says who has to do what. However many callers ask, at most one request is under way; a credential that Entra refuses
@@ -11,16 +12,19 @@
 
 mod aadsts;
 mod assertion;
+mod carrier;
 mod claims;
 mod cloud;
 mod credential;
 mod error;
 mod exchange;
 mod explanation;
+mod grant;
 mod guid;
 mod refusal;
 mod retry_after;
 mod schedule;
+mod sign_in;
 mod token;
 
 pub use claims::{Claims, ClaimsError};
@@ -29,6 +33,8 @@ pub use credential::{CertificateError, CertificateKey, Credential};
 pub use error::EntraError;
 pub use exchange::{Application, Scope};
 pub use explanation::{Explanation, Who};
+pub use grant::{GrantKeeper, KeepError, Kept};
 pub use guid::fresh_guid;
 pub use retry_after::parse_retry_after;
+pub use sign_in::{Authorization, DelegatedSignIn, DeviceCode, DevicePoll, Granted, MailScope, explain_callback};
 pub use token::{AccessToken, TokenSource};

@@ -19,6 +19,11 @@ const TRANSIENT_MAX: Duration = Duration::from_mins(1);
 const REFUSED_FIRST: Duration = Duration::from_secs(15);
 const REFUSED_MAX: Duration = Duration::from_mins(2);
 
+/// While somebody has to sign in again. A new sign-in ends this at once; trying the old one now and then only notices that
+/// a policy was changed in its favour.
+const SIGN_IN_FIRST: Duration = Duration::from_mins(5);
+const SIGN_IN_MAX: Duration = Duration::from_hours(1);
+
 /// Entra never asks for more; a proxy's nonsense must not stop mail for a day.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(15);
 
@@ -34,8 +39,13 @@ pub(crate) fn refresh_after(lifetime: Duration) -> Duration {
 
 /// How long to leave Entra alone after the `failures`-th failure in a row (1 is the first).
 pub(crate) fn back_off(error: &EntraError, failures: u32) -> Duration {
-    let (first, max) =
-        if error.is_transient() { (TRANSIENT_FIRST, TRANSIENT_MAX) } else { (REFUSED_FIRST, REFUSED_MAX) };
+    let (first, max) = if error.needs_sign_in() {
+        (SIGN_IN_FIRST, SIGN_IN_MAX)
+    } else if error.is_transient() {
+        (TRANSIENT_FIRST, TRANSIENT_MAX)
+    } else {
+        (REFUSED_FIRST, REFUSED_MAX)
+    };
     let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
     let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
     doubled.min(max).max(asked)
@@ -75,6 +85,9 @@ mod tests {
             // A human has to act: asking every second would lock the application out.
             (EntraError::new(Cause::Setup(SetupProblem::ClientId), None), 1, 15),
             (EntraError::new(Cause::Setup(SetupProblem::ClientId), None), 9, 120),
+            // Only a person signing in can help, and that is noticed without asking.
+            (EntraError::new(Cause::NoGrant, None), 1, 300),
+            (EntraError::new(Cause::NoGrant, None), 9, 3600),
         ];
         for (error, failures, seconds) in table {
             assert_eq!(back_off(&error, failures), Duration::from_secs(seconds), "{error} {failures}");

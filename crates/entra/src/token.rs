@@ -1,4 +1,4 @@
-//! One source of tokens for one credential and one service.
+//! One source of tokens for one credential or one grant, and one service.
 //!
 //! ```text
 //!            token()                    issued
@@ -19,13 +19,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::error::Cause;
-use crate::exchange::{Application, Exchange, Issued, Scope};
-use crate::{Claims, ClaimsError, EntraError, schedule};
+use crate::error::{Cause, SetupProblem};
+use crate::exchange::{Application, Exchange, Issued, Scope, setup};
+use crate::grant::{Delegated, GrantKeeper};
+use crate::{Claims, ClaimsError, Credential, EntraError, schedule};
 
 /// A bearer token. `Debug` shows its age, never itself.
 #[derive(Clone)]
@@ -73,7 +75,17 @@ pub struct TokenSource(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     exchange: Exchange,
+    identity: Identity,
     state: Mutex<State>,
+}
+
+/// Whose rights the tokens carry.
+#[derive(Debug)]
+enum Identity {
+    /// The application's own.
+    Application(Scope),
+    /// Those of a user who signed in.
+    Delegated(Delegated),
 }
 
 #[derive(Debug, Default)]
@@ -103,18 +115,62 @@ enum Next {
 impl TokenSource {
     /// A source for `application` on one service. The client brings proxy and trust anchors, and follows no redirects.
     pub fn new(http: reqwest::Client, application: Application, scope: &Scope) -> Result<Self, EntraError> {
-        let exchange = Exchange::new(http, application, scope)?;
-        Ok(Self(Arc::new(Shared { exchange, state: Mutex::default() })))
+        if matches!(application.credential, Credential::PublicClient) {
+            return Err(setup(SetupProblem::NoCredential));
+        }
+        Self::of(http, application, Identity::Application(scope.clone()))
+    }
+
+    /// A source for the user whose grant `keeper` keeps, on Microsoft Graph. Asks nothing yet, not even of the keeper.
+    pub fn delegated(
+        http: reqwest::Client,
+        application: Application,
+        keeper: Arc<dyn GrantKeeper>,
+    ) -> Result<Self, EntraError> {
+        Self::of(http, application, Identity::Delegated(Delegated::new(keeper)))
+    }
+
+    fn of(http: reqwest::Client, application: Application, identity: Identity) -> Result<Self, EntraError> {
+        let exchange = Exchange::new(http, application)?;
+        Ok(Self(Arc::new(Shared { exchange, identity, state: Mutex::default() })))
     }
 
     /// A token that is good for the next minute.
     pub async fn token(&self) -> Result<AccessToken, EntraError> {
-        let next = self.next(Instant::now());
+        let mut next = self.next(Instant::now());
+        if matches!(&next, Next::Refused(error) if error.needs_sign_in()) && self.notice_sign_in().await {
+            next = self.next(Instant::now());
+        }
         match next {
             Next::Have(token) => Ok(token),
             Next::Refused(error) => Err(error),
             Next::Wait(answer) => wait_for(answer).await,
         }
+    }
+
+    /// Forgets token and failures if somebody has signed in anew, perhaps as somebody else; returns whether so. To be
+    /// called when the kept grant has changed; after a dead grant it is noticed without.
+    pub async fn notice_sign_in(&self) -> bool {
+        let Identity::Delegated(delegated) = &self.0.identity else { return false };
+        // A keeper that fails says so again, with its reason, when the next token is asked for.
+        let is_another = delegated.is_another().await.unwrap_or(false);
+        if is_another {
+            let mut state = self.state();
+            state.current = None;
+            state.failure = None;
+        }
+        is_another
+    }
+
+    /// Exchanges the refresh token of a grant that was not used for `idle`, so that it does not end from disuse; returns
+    /// whether it did. For everything that is no living grant there is nothing to do.
+    pub async fn keep_alive(&self, idle: Duration, now: Timestamp) -> Result<bool, EntraError> {
+        let Identity::Delegated(delegated) = &self.0.identity else { return Ok(false) };
+        let Some(kept) = delegated.load().await? else { return Ok(false) };
+        if Duration::try_from(now.duration_since(kept.refreshed_at)).unwrap_or_default() < idle {
+            return Ok(false);
+        }
+        self.fresh_token().await.map(|_| true)
     }
 
     /// A token asked for now, whatever is remembered: for an administrator's test of a connection. Joins a request that
@@ -161,7 +217,7 @@ impl TokenSource {
         // next caller ask again.
         let asking = Asking { source: source.clone() };
         tokio::spawn(async move {
-            let result = source.0.exchange.request().await;
+            let result = source.0.request().await;
             let result = asking.finish(result);
             sender.send_replace(Some(result));
         });
@@ -171,6 +227,15 @@ impl TokenSource {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change of the state is a plain assignment; a panic elsewhere cannot leave it half made.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    async fn request(&self) -> Result<Issued, EntraError> {
+        match &self.identity {
+            Identity::Application(scope) => self.exchange.client_credentials(scope).await,
+            Identity::Delegated(delegated) => delegated.refresh(&self.exchange).await,
+        }
     }
 }
 

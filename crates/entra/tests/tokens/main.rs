@@ -8,8 +8,10 @@
 
 mod asking;
 mod certificate;
+mod delegated;
 mod far_side;
 mod refusals;
+mod signing_in;
 
 use entra::{Application, Cloud, Credential, Scope, TokenSource};
 use secrecy::SecretString;
