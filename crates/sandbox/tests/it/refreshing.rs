@@ -102,3 +102,15 @@ async fn without_consent_nothing_is_refreshed() {
     assert_eq!(refresh_with(&running, text(&body, "refresh_token"), &[]).await.code(), "65001");
     assert_eq!(order(&running, "/sandbox/api/apps/none/revoke", &json!({})).await.status, 404);
 }
+
+#[tokio::test]
+async fn an_app_that_proved_itself_once_must_do_so_again() {
+    let mut config = sandbox::Config::default();
+    config.tenants[0].apps[0].allow_public_client = true;
+    let running = start_with(config).await;
+    let body = tokens_of_anna(&running).await;
+    let token = text(&body, "refresh_token");
+    let refused = refresh_with(&running, token, &[("client_secret", "")]).await;
+    assert_eq!((refused.status, refused.code().as_str()), (401, "7000218"));
+    assert_eq!(refresh_with(&running, token, &[]).await.status, 200);
+}

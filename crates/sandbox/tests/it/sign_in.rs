@@ -287,3 +287,17 @@ async fn a_session_lasts_a_day() {
     advance(&running, 3600).await;
     assert!(browser.get(&authorize()).await.text().contains("name=\"password\""));
 }
+
+#[tokio::test]
+async fn only_an_administrator_speaks_for_everyone() {
+    let running = start().await;
+    let mut anna = Browser::new(&running);
+    let page = anna.get(&authorize()).await;
+    let page = anna.sign_in(&page, "anna@contoso.test", "anna-password").await;
+    assert!(!page.text().contains("Consent on behalf"));
+    assert_eq!(anna.submit(&page, &[("answer", "accept"), ("everyone", "yes")]).await.status, 302);
+    let mut ben = Browser::new(&running);
+    let page = ben.get(&authorize()).await;
+    let page = ben.sign_in(&page, "ben@contoso.test", "ben-password").await;
+    assert!(page.text().contains("Permissions requested"), "anna spoke for herself");
+}
