@@ -30,6 +30,7 @@ pub use openid::{
     OpenIdAnswer, OpenIdError, OpenIdGate, OpenIdProviderEntry, OpenIdProviderSummary, OpenIdRedirect, openid_name,
     set_sign_in, sign_in_settings,
 };
+pub use random::{password as generate_password, token as generate_token};
 pub use second_factor::{
     RecoveryCodes, TotpEnrolment, begin_totp, confirm_totp, new_recovery_codes, remove_own_totp, remove_totp,
 };

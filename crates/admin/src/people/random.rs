@@ -20,12 +20,12 @@ pub(super) fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, StoreError> 
 }
 
 /// A bearer token: 256 bits, base64url.
-pub(super) fn token() -> Result<SecretString, StoreError> {
+pub fn token() -> Result<SecretString, StoreError> {
     Ok(BASE64URL.encode(bytes::<32>()?.as_slice()).into())
 }
 
 /// A password to read out once: 100 bits in five groups.
-pub(super) fn password() -> Result<SecretString, StoreError> {
+pub fn password() -> Result<SecretString, StoreError> {
     legible::<20>(4)
 }
 
