@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-foreign needs lint fmt bench fuzz
+.PHONY: help assets build demo test test-rust test-foreign needs lint fmt bench fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,19 +15,22 @@ help: ## List the targets
 demo: build ## Build all and watch mail go from SMTP, HTTP and sendmail through Microsoft Graph (ONCE=1: exit when it arrived)
 	target/release/postern demo $(if $(ONCE),--once)
 
-build: ## Build the program: target/release/postern
+assets: ## Bring what the console's pages use from npm
+	@tools/need-assets
+
+build: assets ## Build the program: target/release/postern
 	$(CARGO) build --locked --release -p postern
 
 test: test-rust test-foreign ## Run all tests, installing what they need
 
-test-rust: ## Run the Rust tests
+test-rust: assets ## Run the Rust tests
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --locked --workspace --no-fail-fast && $(CARGO) test --locked --workspace --doc --quiet; \
 	else \
 		$(CARGO) test --locked --workspace --no-fail-fast; \
 	fi
 
-test-foreign: needs ## Run foreign mail clients and libraries against the built program
+test-foreign: assets needs ## Run foreign mail clients and libraries against the built program
 	$(CARGO) build --locked -p postern
 	cd tests && ../.tools/venv/bin/python -m pytest -q $(PYTEST)
 
@@ -37,7 +40,7 @@ needs: ## Install what the tests need: Debian, npm and PyPI packages
 	@tools/need-node
 	@tools/need-corpus
 
-lint: ## Check formatting and lints, and show the longest functions and files
+lint: assets ## Check formatting and lints, and show the longest functions and files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@tools/longest
@@ -45,7 +48,7 @@ lint: ## Check formatting and lints, and show the longest functions and files
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
 
-bench: ## Measure against Postfix and Microsoft Graph's stand-in, and print the figures
+bench: assets ## Measure against Postfix and Microsoft Graph's stand-in, and print the figures
 	@tools/need-debian
 	@tools/need-postfix
 	$(CARGO) build --locked --release -p postern

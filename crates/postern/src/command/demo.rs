@@ -10,10 +10,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use admin::{Actor, Mode, SecretSource, SetupFile, apply};
+use admin::people::{self, NewUser, SignInGate};
+use admin::{Actor, Mode, Role, SecretSource, SetupFile, apply};
 use clap::Args;
 use jiff::Timestamp;
 use sandbox::{Running, Sandbox};
+use url::Url;
 
 use crate::config::{Config, Http, Log, Smtp};
 use crate::serve::gateway::Gateway;
@@ -38,6 +40,9 @@ const SMTP_PORT: u16 = 2525;
 pub(super) const ACCOUNT: &str = "demo";
 pub(super) const PASSWORD: &str = "demo-password";
 pub(super) const TOKEN: &str = "demo-token";
+/// Who administers the demo.
+const ADMINISTRATOR: &str = "admin";
+const ADMINISTRATOR_PASSWORD: &str = "demo of postern";
 
 pub(crate) fn run(options: &Options, data_dir: Option<&Path>) -> Result<(), Failure> {
     logging::init(&Log { level: "warn".to_owned(), ..Log::default() })?;
@@ -48,10 +53,10 @@ pub(crate) fn run(options: &Options, data_dir: Option<&Path>) -> Result<(), Fail
 
 async fn demo(options: &Options, data_dir: PathBuf) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let tenant = Sandbox::start(sandbox::Config::default(), address(SANDBOX_PORT, options), None)
+    let tenant = Sandbox::start(sandbox::Config::default(), address(SANDBOX_PORT, options)?, None)
         .await
         .map_err(|error| Failure::new(error, "Free the address, or look at the limits of this process."))?;
-    let config = configuration(options, data_dir);
+    let config = configuration(options, data_dir)?;
     let gateway = Gateway::start(&config).await?;
     set_up(&gateway, &tenant).await?;
     introduce(&gateway, &tenant)?;
@@ -79,21 +84,32 @@ async fn send_and_follow(gateway: &Gateway, tenant: &Running, config: &Config) -
     follow::until_arrived(gateway, tenant, &sent, ARRIVAL_DEADLINE).await
 }
 
-/// The well-known port if it is free. A run that ends by itself takes any, so that several may run at once.
-fn address(port: u16, options: &Options) -> SocketAddr {
-    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let is_free = !options.once && TcpListener::bind(wanted).is_ok();
-    if is_free { wanted } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+/// The well-known port if it is free, else one that is. A run that ends by itself leaves the well-known ones to others,
+/// so that several may run at once.
+fn address(port: u16, options: &Options) -> Result<SocketAddr, Failure> {
+    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, if options.once { 0 } else { port }));
+    let free = TcpListener::bind(wanted).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(free.local_addr()?)
 }
 
-fn configuration(options: &Options, data_dir: PathBuf) -> Config {
-    Config {
+fn configuration(options: &Options, data_dir: PathBuf) -> Result<Config, Failure> {
+    let http = address(HTTP_PORT, options)?;
+    Ok(Config {
         data_dir,
         hostname: Some("postern.contoso.test".to_owned()),
-        http: Http { listen: address(HTTP_PORT, options), ..Http::default() },
-        smtp: vec![Smtp { listen: address(SMTP_PORT, options), ..Smtp::default() }],
+        public_url: public_url(http),
+        http: Http { listen: http, ..Http::default() },
+        smtp: vec![Smtp { listen: address(SMTP_PORT, options)?, ..Smtp::default() }],
         ..Config::default()
-    }
+    })
+}
+
+/// Where the browser on this machine finds the console.
+fn public_url(http: SocketAddr) -> Url {
+    let mut url = Config::default().public_url;
+    // An http address has a port to set.
+    let _ = url.set_port(Some(http.port()));
+    url
 }
 
 async fn set_up(gateway: &Gateway, tenant: &Running) -> Result<(), Failure> {
@@ -111,7 +127,13 @@ async fn set_up(gateway: &Gateway, tenant: &Running) -> Result<(), Failure> {
     let file =
         SetupFile::parse("the demo's setup", &setup).map_err(|refused| Failure::new(refused.what, refused.fix))?;
     let secrets = SecretSource::new(Path::new(""));
-    apply(&*gateway.store, &Actor::command_line(), &file, &secrets, Mode::Change, Timestamp::now()).await?;
+    let (store, actor, now) = (&*gateway.store, Actor::command_line(), Timestamp::now());
+    apply(store, &actor, &file, &secrets, Mode::Change, now).await?;
+    if people::needs_setup(store) {
+        let (name, password) = (ADMINISTRATOR.to_owned(), Some(ADMINISTRATOR_PASSWORD.into()));
+        let user = NewUser { name, role: Role::Administrator, password };
+        people::add_user(store, &SignInGate::default(), &actor, &user, now).await?;
+    }
     Ok(())
 }
 
@@ -124,7 +146,10 @@ fn introduce(gateway: &Gateway, tenant: &Running) -> Result<(), Failure> {
         "  sandbox tenant   {}   stands in for Microsoft 365; its mailboxes are there to look into",
         tenant.base_url
     ))?;
-    say(format!("  gateway          http://{}   health, metrics, API", gateway.http))?;
+    say(format!(
+        "  console          http://{}   user {ADMINISTRATOR}, password {ADMINISTRATOR_PASSWORD:?}; also API, health, metrics",
+        gateway.http
+    ))?;
     for smtp in &gateway.smtp {
         say(format!("  SMTP             {smtp}   user {ACCOUNT}, password {PASSWORD}"))?;
     }

@@ -18,6 +18,11 @@ impl Problem {
 }
 
 impl Config {
+    /// The problems in the doctor's words.
+    pub(crate) fn refusals(&self) -> Vec<admin::Refused> {
+        self.problems().into_iter().map(|problem| admin::Refused::new(problem.what, problem.fix)).collect()
+    }
+
     /// Everything that can be said without touching the network or the store. Empty: sound.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use admin::people::{SessionPolicy, SetupToken, needs_setup};
+use console::{Console, ConsoleConfig, SmtpListener};
 use relay::{Connections, Relay, RelayConfig, Retention};
 use store::sqlite::{ServerLock, SqliteStore};
 use store::{NodeId, Store};
@@ -61,13 +63,13 @@ impl Gateway {
 
         let mut certificates = Vec::new();
         let smtp = bind_smtp(config, Arc::clone(&store), &mut certificates).await?;
-        let http = bind_http(config, Arc::clone(&store), &mut certificates).await?;
+        let stop = CancellationToken::new();
+        let http = bind_http(config, Arc::clone(&store), &mut certificates, &stop).await?;
         let smtp_addresses = smtp.iter().map(Listener::local_addr).collect();
         let http_address = http.listener.local_addr()?;
         tracing::info!(event = "http_listening", listen = %http_address, tls = http.tls.is_some());
 
         let relay = start_relay(config, Arc::clone(&store)).await?;
-        let stop = CancellationToken::new();
         let mut servers = JoinSet::new();
         smtp.into_iter().for_each(|listener| drop(servers.spawn(listener.serve(stop.clone()))));
         servers.spawn(http.serve(stop.clone()));
@@ -129,7 +131,7 @@ async fn start_relay(config: &Config, store: Arc<dyn Store>) -> Result<relay::Ru
         sent: Some(config.retention.sent.as_duration()),
         failed: Some(config.retention.failed.as_duration()),
     };
-    let upstreams = Arc::new(Connections::new(store.settings(), store.key_ring(), relay.network.clone()));
+    let upstreams = Arc::new(Connections::new(Arc::clone(&store), relay.network.clone()));
     Relay::start(store, upstreams, relay)
         .await
         .map_err(|error| Failure::new(format!("the relay cannot start: {error}"), "Run 'postern doctor'."))
@@ -192,6 +194,7 @@ async fn bind_http(
     config: &Config,
     store: Arc<dyn Store>,
     certificates: &mut Vec<Certificate>,
+    stop: &CancellationToken,
 ) -> Result<HttpServer, Failure> {
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
@@ -206,11 +209,63 @@ async fn bind_http(
         }
         _ => None,
     };
+    let console = console(config, Arc::clone(&store), listener.local_addr()?, tls.is_some(), stop.clone())?;
     let api = submission::http::router(intake(config, Arc::clone(&store)), HttpLimits::default());
     let watched = Watched {
         store: Arc::clone(&store),
         data_dir: config.data_dir.clone(),
         min_free_bytes: config.limits.min_free_bytes,
     };
-    Ok(HttpServer { listener, tls, router: pages::router(watched).merge(api) })
+    Ok(HttpServer { listener, tls, router: pages::router(watched).merge(api).merge(console) })
+}
+
+fn console(
+    config: &Config,
+    store: Arc<dyn Store>,
+    listen: SocketAddr,
+    tls: bool,
+    stop: CancellationToken,
+) -> Result<axum::Router, Failure> {
+    let setup = SetupToken::ensure(&config.data_dir, &*store)
+        .map_err(|error| Failure::new(format!("the set-up token cannot be written: {error}"), error.fix()))?;
+    if needs_setup(&*store) {
+        let address = format!("{}/setup", config.public_url.as_str().trim_end_matches('/'));
+        tracing::warn!(
+            event = "setup_needed", address, token_file = %setup.file().display(),
+            "no administrator yet: open the address, with the token in that file"
+        );
+    }
+    let console = ConsoleConfig {
+        public_url: config.public_url.clone(),
+        tls,
+        hosts: hosts(listen),
+        network: network(config)?,
+        data_dir: config.data_dir.clone(),
+        min_free_bytes: config.limits.min_free_bytes,
+        hostname: config.hostname(),
+        smtp: smtp_listeners(config),
+        configuration: config.refusals(),
+        sessions: SessionPolicy::default(),
+        setup,
+        stop,
+    };
+    Ok(console::router(Console::new(store, console)))
+}
+
+/// For people who point clients at them.
+fn smtp_listeners(config: &Config) -> Vec<SmtpListener> {
+    let words = |tls| match tls {
+        config::TlsMode::None => "no TLS",
+        config::TlsMode::StartTls => "STARTTLS",
+        config::TlsMode::Implicit => "TLS from the first byte",
+    };
+    config.smtp.iter().map(|smtp| SmtpListener { listen: smtp.listen, tls: words(smtp.tls) }).collect()
+}
+
+/// What the listener itself may be called by browsers on this machine, or by its address.
+fn hosts(listen: SocketAddr) -> Vec<String> {
+    let port = listen.port();
+    let local = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{port}"));
+    let own = (!listen.ip().is_unspecified()).then(|| listen.to_string());
+    local.into_iter().chain(own).collect()
 }

@@ -1,11 +1,11 @@
-//! The pages of the program itself: who it is, whether it is well, what it counts.
+//! What the program says of itself to monitoring: whether it is well, what it counts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -21,29 +21,10 @@ pub(super) struct Watched {
 
 pub(super) fn router(watched: Watched) -> Router {
     Router::new()
-        .route("/", get(front))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(watched)
-}
-
-const FRONT: &str = concat!(
-    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-    "<meta name=color-scheme content='light dark'><title>Postern</title>",
-    "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}</style>",
-    "<h1>Postern ",
-    env!("CARGO_PKG_VERSION"),
-    "</h1><p>An outbound mail gateway. It takes mail over SMTP, HTTP and sendmail, and sends it through Microsoft Graph.",
-    "<ul><li><a href=/readyz>/readyz</a>: can mail be taken?<li><a href=/healthz>/healthz</a>: is the process alive?",
-    "<li><a href=/metrics>/metrics</a>: figures for Prometheus",
-    "<li><code>POST /api/v1/messages</code>: hand in a message",
-    "<li><code>postern doctor</code>, on the machine: what is wrong, and who must mend it</ul>",
-);
-
-async fn front() -> impl IntoResponse {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Html(FRONT))
 }
 
 /// Ready means: a message that comes now can be made durable.

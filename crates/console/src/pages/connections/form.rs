@@ -1,0 +1,182 @@
+//! The form of a Service Connection, with the tenant that may be created in it.
+
+use admin::{ConnectionEntry, ConnectionSummary, Refused, TenantView};
+use serde::Deserialize;
+use settings::{Delivery, OnUncertain, Permission, Service};
+
+use crate::form::{Choice, Field, FormView, optional};
+use crate::pages::tenants::form::TenantFields;
+
+/// No tenant's id: those have no plus sign.
+pub(super) const NEW_TENANT: &str = "+new";
+/// Where to go once it is saved.
+pub(super) const THEN_AUTHENTICATE: &str = "authenticate";
+
+#[derive(Debug, Deserialize)]
+pub(in crate::pages) struct ConnectionForm {
+    #[serde(default)]
+    name: String,
+    service: String,
+    /// Id of a tenant, or [`NEW_TENANT`].
+    #[serde(default)]
+    pub(super) tenant: String,
+    #[serde(default)]
+    pub(super) tenant_name: String,
+    #[serde(default)]
+    permission: String,
+    #[serde(default)]
+    large_messages: String,
+    #[serde(default)]
+    on_uncertain: String,
+    #[serde(default)]
+    in_flight: String,
+    #[serde(default)]
+    delivery: String,
+    pub(super) version: Option<u64>,
+    pub(super) then: Option<String>,
+    #[serde(flatten)]
+    pub(super) fields: TenantFields,
+}
+
+impl ConnectionForm {
+    pub(super) fn empty(tenants: &[TenantView], version: u64) -> Self {
+        Self {
+            name: String::new(),
+            service: Service::GraphApi.name().to_owned(),
+            tenant: tenants.first().map_or_else(|| NEW_TENANT.to_owned(), |tenant| tenant.id.clone()),
+            tenant_name: String::new(),
+            permission: "application".to_owned(),
+            large_messages: String::new(),
+            on_uncertain: "retry".to_owned(),
+            in_flight: String::new(),
+            delivery: String::new(),
+            version: Some(version),
+            then: None,
+            fields: TenantFields::empty(),
+        }
+    }
+
+    pub(super) fn of(known: &ConnectionSummary, tenants: &[TenantView], version: u64) -> Self {
+        let tenant = tenants.iter().find(|tenant| Some(&tenant.name) == known.tenant.as_ref());
+        let delivery = match known.delivery {
+            Delivery::Standard => "",
+            Delivery::Tracked => "tracked",
+        };
+        let on_uncertain = match known.on_uncertain {
+            OnUncertain::Retry => "retry",
+            OnUncertain::Hold => "hold",
+        };
+        Self {
+            name: known.name.clone(),
+            service: known.service.name().to_owned(),
+            tenant: tenant.map(|tenant| tenant.id.clone()).unwrap_or_default(),
+            permission: super::permission(known.permission).to_owned(),
+            large_messages: if known.large_messages { "on" } else { "" }.to_owned(),
+            on_uncertain: on_uncertain.to_owned(),
+            in_flight: known.in_flight.to_string(),
+            delivery: delivery.to_owned(),
+            ..Self::empty(tenants, version)
+        }
+    }
+
+    pub(super) fn wants_new_tenant(&self) -> bool {
+        self.tenant == NEW_TENANT
+    }
+
+    /// What is asked of `admin`; `tenants` are those there are.
+    pub(super) fn entry(&self, tenants: &[TenantView]) -> Result<ConnectionEntry, Refused> {
+        let service = Service::ALL.into_iter().find(|service| service.name() == self.service);
+        let in_flight = optional(&self.in_flight).map(|text| text.parse()).transpose();
+        Ok(ConnectionEntry {
+            name: optional(&self.name),
+            service: service.ok_or_else(|| {
+                Refused::new("there is no such service", "Choose one of the list.").at("service")
+            })?,
+            tenant: tenants.iter().find(|tenant| tenant.id == self.tenant).map(|tenant| tenant.name.clone()),
+            permission: if self.permission == "delegated" { Permission::Delegated } else { Permission::Application },
+            large_messages: self.large_messages == "on",
+            delivery: if self.delivery == "tracked" { Delivery::Tracked } else { Delivery::Standard },
+            on_uncertain: if self.on_uncertain == "hold" { OnUncertain::Hold } else { OnUncertain::Retry },
+            in_flight: in_flight
+                .map_err(|_| Refused::new("this is no number", "Write a whole number, as 3.").at("in_flight"))?,
+            host: None,
+            port: None,
+            security: None,
+            username: None,
+            password: None,
+        })
+    }
+
+    pub(super) fn view(&self, action: String, tenants: &[TenantView]) -> FormView {
+        let name = Field::text("name", "Name", &self.name)
+            .hint("Generated from service and tenant until you change it.");
+        let mut fields = vec![
+            name,
+            Field::select("service", "Service", &self.service, service_choices()).required(),
+            Field::select("tenant", "Tenant", &self.tenant, tenant_choices(tenants)),
+        ];
+        fields.extend(self.new_tenant_fields());
+        fields.extend(self.behaviour_fields());
+        let view = FormView::new(action, "/integration/connections", fields);
+        FormView { version: self.version, then: Some((THEN_AUTHENTICATE, "Setup Authentication")), ..view }
+    }
+
+    fn new_tenant_fields(&self) -> Vec<Field> {
+        let mut fields = vec![
+            Field::section("New tenant"),
+            Field::text("tenant_name", "Tenant name", &self.tenant_name)
+                .required()
+                .hint("The organisation, as people call it."),
+        ];
+        fields.extend(self.fields.fields(None));
+        fields.into_iter().map(|field| field.shown_when("tenant", &[NEW_TENANT])).collect()
+    }
+
+    fn behaviour_fields(&self) -> [Field; 5] {
+        let permissions = vec![
+            Choice::new("application", "Application: Postern signs in as the app, without a person"),
+            Choice::new("delegated", "Delegated: a person signs in once, mail leaves on their behalf"),
+        ];
+        let uncertain = vec![
+            Choice::new("retry", "Send it again: it may arrive twice"),
+            Choice::new("hold", "Hold it until somebody decides: it may not arrive"),
+        ];
+        [
+            Field::section("How it sends"),
+            Field::select("permission", "Permission type", &self.permission, permissions),
+            Field::check("large_messages", "Large messages", self.large_messages == "on")
+                .hint("May ask for Mail.ReadWrite, to send what does not fit into one request (about 3 MB)."),
+            Field::select("on_uncertain", "When it is uncertain whether a message left", &self.on_uncertain, uncertain),
+            Field::number("in_flight", "Requests at once per mailbox", &self.in_flight)
+                .hint("1 to 4; left empty: 3. Microsoft serves 4, one is left for others."),
+        ]
+    }
+}
+
+fn service_choices() -> Vec<Choice> {
+    let choice = |service: admin::ServiceView| {
+        let later = if service.is_available { "" } else { " (not in this version)" };
+        Choice { value: service.name.to_owned(), text: format!("{}{later}", service.name), disabled: !service.is_available }
+    };
+    admin::list_services().into_iter().map(choice).collect()
+}
+
+fn tenant_choices(tenants: &[TenantView]) -> Vec<Choice> {
+    let known = tenants.iter().map(|tenant| Choice::new(&tenant.id, &tenant.name));
+    known.chain([Choice::new(NEW_TENANT, "New tenant…")]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_left_empty_is_left_to_admin_and_a_wrong_number_is_refused_at_its_field() {
+        let form = ConnectionForm::empty(&[], 1);
+        assert!(form.wants_new_tenant(), "without a tenant one is created in place");
+        let entry = form.entry(&[]).unwrap();
+        assert_eq!((entry.name, entry.in_flight, entry.service), (None, None, Service::GraphApi));
+        let wrong = ConnectionForm { in_flight: "many".into(), ..ConnectionForm::empty(&[], 1) };
+        assert_eq!(wrong.entry(&[]).unwrap_err().field, Some("in_flight"));
+    }
+}
