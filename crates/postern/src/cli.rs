@@ -77,6 +77,12 @@ pub(crate) enum Command {
     /// Look at service connections and test them
     #[command(subcommand)]
     Connection(command::connection::Command),
+    /// People who may sign in to the console
+    #[command(subcommand)]
+    User(command::user::Command),
+    /// Tokens for programs that administer Postern over the HTTP API
+    #[command(subcommand)]
+    Token(command::token::Command),
     /// Look at the configuration file
     #[command(subcommand)]
     Config(command::config::Command),

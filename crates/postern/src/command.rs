@@ -9,6 +9,8 @@ pub(crate) mod export;
 pub(crate) mod queue;
 pub(crate) mod sandbox;
 pub(crate) mod send;
+pub(crate) mod token;
+pub(crate) mod user;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Loaded, Source, load};
@@ -32,6 +34,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         )),
         Command::Queue(command) => queue::run(&command, &loaded()?),
         Command::Connection(command) => connection::run(&command, &loaded()?),
+        Command::User(command) => user::run(&command, &loaded()?),
+        Command::Token(command) => token::run(&command, &loaded()?),
         Command::Config(command) => config::run(&command, loaded()),
     }
 }

@@ -1,5 +1,7 @@
 //! Microsoft's side: reachable, same time of day, token, rights, and a message if one is wanted.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use graph::MailboxSegment;
 use jiff::Timestamp;
@@ -21,12 +23,12 @@ const EXPIRY_WARNING_DAYS: i64 = 30;
 
 /// The checks of one connection. What depends on a failed one is left out: it would only say the same again.
 pub(super) async fn checks(
-    store: &dyn Store,
+    store: &Arc<dyn Store>,
     settings: &Settings,
     id: &ConnectionId,
     request: &DoctorRequest,
 ) -> Vec<Check> {
-    let upstream = match Upstream::graph(settings, id, &store.key_ring(), &request.network) {
+    let upstream = match Upstream::graph(settings, id, store, &request.network) {
         Ok(upstream) => upstream,
         Err(error) => return vec![Check::explained("connection", CheckStatus::Fail, &error.explanation())],
     };

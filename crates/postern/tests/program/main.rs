@@ -9,6 +9,7 @@
 
 mod configuration;
 mod demo;
+mod people;
 mod queue;
 mod sendmail;
 mod serving;
