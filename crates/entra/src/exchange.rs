@@ -259,6 +259,7 @@ fn form_request(endpoint: &str, body: String) -> Result<HttpRequest, EntraError>
     request.body(body.into_bytes()).map_err(|_| setup(SetupProblem::TenantId))
 }
 
+#[expect(clippy::result_large_err, reason = "the error is what the oauth2 crate's own requests give")]
 fn read_answer(answer: Result<oauth2::HttpResponse, Lost>) -> Result<TokenAnswer, RequestTokenError<Lost, Refusal>> {
     let answer = answer.map_err(RequestTokenError::Request)?;
     let unreadable = || RequestTokenError::Other(String::new());

@@ -1,4 +1,5 @@
-//! What time does to messages: waiting ones expire, settled ones are forgotten after their retention.
+//! What time does: waiting messages expire, settled ones are forgotten after their retention, and what users granted is
+//! kept from ending of disuse.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,21 +8,34 @@ use jiff::{SignedDuration, Timestamp};
 use store::{MessageState, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::RelayConfig;
 use crate::attempt::lifetime_over;
+use crate::{RelayConfig, Upstreams};
 
 /// Messages moved in one transaction: small enough that deliveries do not notice.
 const BATCH: u32 = 200;
 
+/// Between two looks at grants that are not used.
+const KEEP_ALIVE: SignedDuration = SignedDuration::from_hours(24);
+
 pub(crate) struct Housekeeping {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) upstreams: Arc<dyn Upstreams>,
     pub(crate) config: RelayConfig,
     pub(crate) stop: CancellationToken,
 }
 
 impl Housekeeping {
     pub(crate) async fn run(self) {
+        let mut kept_alive_at: Option<Timestamp> = None;
         loop {
+            let now = (self.config.clock)();
+            if kept_alive_at.is_none_or(|at| now.duration_since(at) >= KEEP_ALIVE) {
+                kept_alive_at = Some(now);
+                tokio::select! {
+                    () = self.upstreams.keep_alive(now) => {}
+                    () = self.stop.cancelled() => return,
+                }
+            }
             if let Err(error) = self.once().await {
                 tracing::error!(event = "housekeeping_failed", %error);
             }

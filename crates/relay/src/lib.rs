@@ -30,5 +30,5 @@ pub use reroute::reroute_waiting;
 pub use retry::Backoff;
 pub use supervisor::{Relay, Running};
 pub use transport::{Delivery, Transport, Upstreams};
-pub use upstream::{Connections, Upstream, UpstreamError};
+pub use upstream::{Connections, Upstream, UpstreamError, application, cloud};
 pub use verdict::{LaneVerdict, Verdict};

@@ -54,7 +54,7 @@ impl Relay {
             stop: stop.clone(),
         };
         supervisor.look_at_everything().await?;
-        let housekeeping = Housekeeping { store, config, stop: stop.clone() };
+        let housekeeping = Housekeeping { store, upstreams, config, stop: stop.clone() };
         Ok(Running {
             stop,
             supervisor: tokio::spawn(supervisor.run(news)),
@@ -128,6 +128,7 @@ impl Supervisor {
                 }
             }
             Change::Settings { .. } | Change::Everything => {
+                self.deliverer.upstreams.notice_sign_ins().await;
                 if let Err(error) = self.look_at_everything().await {
                     tracing::error!(event = "lanes_not_read", %error);
                 }
@@ -163,6 +164,10 @@ impl Supervisor {
 
     /// Somebody signed in for this connection (or its grant ended, which its lanes find out by themselves).
     async fn try_again_on(&mut self, connection: &ConnectionId) -> Result<(), StoreError> {
+        self.deliverer.upstreams.notice_sign_ins().await;
+        if self.deliverer.store.grant(connection).await?.is_none_or(|grant| grant.dead.is_some()) {
+            return Ok(());
+        }
         let lanes = self.deliverer.store.lanes_with_work().await?;
         for lane in lanes.iter().filter(|lane| lane.key.connection == *connection) {
             if lane.pause.as_ref().is_some_and(|pause| pause.needs_administrator) {

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use settings::{ConnectionId, FromPolicy, OnUncertain};
 use store::{Claim, Store};
 
@@ -36,8 +37,15 @@ pub trait Transport: Send + Sync + fmt::Debug {
 }
 
 /// Finds the transport of a connection as the settings are now.
+#[async_trait]
 pub trait Upstreams: Send + Sync + fmt::Debug {
     fn transport(&self, connection: &ConnectionId) -> Result<Arc<dyn Transport>, UpstreamError>;
 
     fn header_from_policy(&self) -> FromPolicy;
+
+    /// Somebody may have signed in for a delegated connection: tokens of earlier sign-ins are no longer used.
+    async fn notice_sign_ins(&self) {}
+
+    /// Called once a day: keeps what users granted from ending because it is not used.
+    async fn keep_alive(&self, _now: Timestamp) {}
 }

@@ -1,16 +1,21 @@
 //! From settings to something one can send through: secrets opened, cloud resolved, token source shared.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod kept_grant;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
 use entra::{Application, CertificateError, CertificateKey, Cloud, RootError, Scope, TokenSource};
 use graph::{GraphMail, NetworkError};
-use settings::{Connection, ConnectionId, FromPolicy, Service, Settings, Tenant};
-use store::{Explanation, KeyRing, KeyRingError, SecretField};
-use tokio::sync::watch;
+use jiff::Timestamp;
+use settings::{Connection, ConnectionId, FromPolicy, Permission, Service, Settings, Tenant};
+use store::{Explanation, KeyRing, KeyRingError, SecretField, Store};
 
 use crate::transport::GraphTransport;
 use crate::{Network, Transport, Upstreams};
+use kept_grant::KeptGrant;
 
 /// Why a connection cannot be used as it is set up. An administrator must act.
 #[derive(Debug, thiserror::Error)]
@@ -74,17 +79,17 @@ impl Upstream {
     pub fn graph(
         settings: &Settings,
         id: &ConnectionId,
-        key_ring: &KeyRing,
+        store: &Arc<dyn Store>,
         network: &Network,
     ) -> Result<Self, UpstreamError> {
-        Self::graph_with_tokens(settings, id, key_ring, network, |_| None)
+        Self::graph_with_tokens(settings, id, store, network, |_| None)
     }
 
     /// The same, with the token source of another connection that has the same tenant, if `shared` knows one.
     fn graph_with_tokens(
         settings: &Settings,
         id: &ConnectionId,
-        key_ring: &KeyRing,
+        store: &Arc<dyn Store>,
         network: &Network,
         shared: impl FnOnce(&Tenant) -> Option<TokenSource>,
     ) -> Result<Self, UpstreamError> {
@@ -95,9 +100,14 @@ impl Upstream {
         let tenant = connection.tenant.as_ref().and_then(|id| settings.tenant(id)).ok_or(UpstreamError::NoTenant)?;
         let cloud = cloud(&tenant.cloud)?;
         let http = network.client()?;
-        let tokens = match shared(tenant) {
-            Some(tokens) => tokens,
-            None => TokenSource::new(http.clone(), application(tenant, &cloud, key_ring)?, &Scope::Graph)?,
+        let application = || application(tenant, &cloud, &store.key_ring(), connection.permission);
+        let tokens = match (connection.permission, shared(tenant)) {
+            (Permission::Delegated, _) => {
+                let keeper = KeptGrant::new(Arc::clone(store), id.clone());
+                TokenSource::delegated(http.clone(), application()?, Arc::new(keeper))?
+            }
+            (Permission::Application, Some(tokens)) => tokens,
+            (Permission::Application, None) => TokenSource::new(http.clone(), application()?, &Scope::Graph)?,
         };
         let again = network.clone();
         let mail = GraphMail::new(http, cloud.graph.clone(), tokens.clone())
@@ -106,16 +116,27 @@ impl Upstream {
     }
 }
 
-fn application(tenant: &Tenant, cloud: &Cloud, key_ring: &KeyRing) -> Result<Application, UpstreamError> {
+/// The tenant's app registration, its secret opened. Without one it can act for users who sign in, and only for them.
+pub fn application(
+    tenant: &Tenant,
+    cloud: &Cloud,
+    key_ring: &KeyRing,
+    permission: Permission,
+) -> Result<Application, UpstreamError> {
+    let credential = match (&tenant.credential, permission) {
+        (None, Permission::Delegated) => entra::Credential::PublicClient,
+        _ => credential(tenant, key_ring)?,
+    };
     Ok(Application {
         cloud: cloud.clone(),
         tenant_id: tenant.tenant_id.clone(),
         client_id: tenant.client_id.clone(),
-        credential: credential(tenant, key_ring)?,
+        credential,
     })
 }
 
-fn cloud(choice: &settings::Cloud) -> Result<Cloud, RootError> {
+/// The addresses of the tenant's cloud.
+pub fn cloud(choice: &settings::Cloud) -> Result<Cloud, RootError> {
     Ok(match choice {
         settings::Cloud::Global => Cloud::GLOBAL,
         settings::Cloud::UsGov => Cloud::US_GOV,
@@ -145,8 +166,7 @@ fn credential(tenant: &Tenant, key_ring: &KeyRing) -> Result<entra::Credential, 
 /// secret takes effect at once and an unchanged one keeps its tokens and sockets.
 #[derive(Debug)]
 pub struct Connections {
-    settings: watch::Receiver<Arc<Settings>>,
-    key_ring: Arc<KeyRing>,
+    store: Arc<dyn Store>,
     network: Network,
     built: Mutex<HashMap<ConnectionId, Built>>,
 }
@@ -159,22 +179,41 @@ struct Built {
     transport: Arc<dyn Transport>,
 }
 
+/// A grant that was not used for so long is refreshed: far from the 90 days after which Entra forgets it.
+const GRANT_IDLE: Duration = Duration::from_hours(7 * 24);
+
 impl Connections {
-    pub fn new(settings: watch::Receiver<Arc<Settings>>, key_ring: Arc<KeyRing>, network: Network) -> Self {
-        Self { settings, key_ring, network, built: Mutex::default() }
+    pub fn new(store: Arc<dyn Store>, network: Network) -> Self {
+        Self { store, network, built: Mutex::default() }
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.store.settings().borrow())
+    }
+
+    fn built(&self) -> MutexGuard<'_, HashMap<ConnectionId, Built>> {
+        self.built.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token sources of the delegated connections in use.
+    fn delegated(&self) -> Vec<(ConnectionId, TokenSource)> {
+        let all = self.built();
+        let delegated = all.values().filter(|built| built.connection.permission == Permission::Delegated);
+        delegated.map(|built| (built.connection.id.clone(), built.tokens.clone())).collect()
     }
 }
 
+#[async_trait]
 impl Upstreams for Connections {
     fn transport(&self, id: &ConnectionId) -> Result<Arc<dyn Transport>, UpstreamError> {
-        let settings = Arc::clone(&self.settings.borrow());
-        let mut all = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.settings();
+        let mut all = self.built();
         if let Some(built) = all.get(id).filter(|built| built.is_current(&settings)) {
             return Ok(Arc::clone(&built.transport));
         }
         all.remove(id);
-        let shared = |tenant: &Tenant| all.values().find(|b| b.tenant == *tenant).map(|b| b.tokens.clone());
-        let upstream = Upstream::graph_with_tokens(&settings, id, &self.key_ring, &self.network, shared)?;
+        let shared = |tenant: &Tenant| all.values().find(|b| b.is_shared_by(tenant)).map(|b| b.tokens.clone());
+        let upstream = Upstream::graph_with_tokens(&settings, id, &self.store, &self.network, shared)?;
         let transport: Arc<dyn Transport> = Arc::new(GraphTransport::new(upstream.mail, upstream.connection.clone()));
         let built = Built {
             connection: upstream.connection,
@@ -187,7 +226,30 @@ impl Upstreams for Connections {
     }
 
     fn header_from_policy(&self) -> FromPolicy {
-        self.settings.borrow().emails.from_policy
+        self.settings().emails.from_policy
+    }
+
+    async fn notice_sign_ins(&self) {
+        for (connection, tokens) in self.delegated() {
+            if tokens.notice_sign_in().await {
+                tracing::info!(event = "sign_in_noticed", %connection);
+            }
+        }
+    }
+
+    async fn keep_alive(&self, now: Timestamp) {
+        for connection in self.settings().connections.iter().filter(|it| it.permission == Permission::Delegated) {
+            if let Err(error) = self.transport(&connection.id) {
+                tracing::warn!(event = "grant_not_kept_alive", connection = %connection.id, %error);
+            }
+        }
+        for (connection, tokens) in self.delegated() {
+            match tokens.keep_alive(GRANT_IDLE, now).await {
+                Ok(true) => tracing::info!(event = "grant_kept_alive", %connection),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(event = "grant_not_kept_alive", %connection, %error),
+            }
+        }
     }
 }
 
@@ -195,6 +257,11 @@ impl Built {
     fn is_current(&self, settings: &Settings) -> bool {
         settings.connection(&self.connection.id) == Some(&self.connection)
             && settings.tenant(&self.tenant.id) == Some(&self.tenant)
+    }
+
+    /// The application's own tokens are good for every connection of its tenant; a user's are that user's alone.
+    fn is_shared_by(&self, tenant: &Tenant) -> bool {
+        self.connection.permission == Permission::Application && self.tenant == *tenant
     }
 }
 

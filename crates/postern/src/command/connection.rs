@@ -39,7 +39,7 @@ pub(crate) fn run(command: &Command, loaded: &Loaded) -> Result<(), Failure> {
             Command::Show(one) => show(&connection_named(&*store, &actor, &one.name)?, one.json),
             Command::Test(one) => {
                 let network = network(&loaded.config)?;
-                show_test(&test_connection(&*store, &actor, &one.name, &network).await?, one.json)
+                show_test(&test_connection(&store, &actor, &one.name, &network).await?, one.json)
             }
         }
     })

@@ -3,11 +3,13 @@
 // A test that meets something unexpected ends there, loudly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod delegated;
 mod envelope_decides;
 mod lanes;
 mod through_graph;
 
 mod rig {
+    pub(crate) mod microsoft;
     pub(crate) mod scripted;
     pub(crate) mod tenant;
 }

@@ -37,7 +37,7 @@ impl Gateway {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
         set_up(&store, &sandbox.base_url, "sandbox-secret").await;
-        let connections = Connections::new(store.settings(), store.key_ring(), Network::default());
+        let connections = Connections::new(Arc::clone(&store), Network::default());
         let mut relay = RelayConfig::new(NodeId("node".into()));
         let quick = Backoff { first: Duration::from_millis(20), cap: Duration::from_millis(200) };
         relay.limits = Limits { message_backoff: quick, lane_backoff: quick, ..Limits::default() };
@@ -114,7 +114,7 @@ impl Gateway {
     }
 }
 
-async fn set_up(store: &Arc<dyn Store>, base_url: &str, secret: &str) {
+pub(crate) async fn set_up(store: &Arc<dyn Store>, base_url: &str, secret: &str) {
     let base: url::Url = base_url.parse().unwrap();
     let field = SecretField { table: "tenant", id: "t".into(), field: "client_secret" };
     let secret = store.key_ring().seal(&field, &SecretString::from(secret)).unwrap();
