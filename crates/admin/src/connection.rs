@@ -2,6 +2,8 @@
 
 mod edit;
 
+use std::sync::Arc;
+
 use entra::Claims;
 use jiff::Timestamp;
 use relay::{Network, Upstream};
@@ -11,6 +13,7 @@ use store::{Explanation, Store};
 
 use crate::{Actor, AdminError, Role};
 
+pub(crate) use edit::with_id;
 pub use edit::{
     Capability, ServiceView, create_connection, list_services, remove_connection, suggest_connection_name,
     update_connection,
@@ -74,7 +77,7 @@ pub fn connection_named(store: &dyn Store, actor: &Actor, name: &str) -> Result<
 
 /// Asks for a token, as the relay would.
 pub async fn test_connection(
-    store: &dyn Store,
+    store: &Arc<dyn Store>,
     actor: &Actor,
     name: &str,
     network: &Network,
@@ -88,7 +91,7 @@ pub async fn test_connection(
         token: None,
         explanation: Some(explanation),
     };
-    let upstream = match Upstream::graph(&settings, &connection.id, &store.key_ring(), network) {
+    let upstream = match Upstream::graph(&settings, &connection.id, store, network) {
         Ok(upstream) => upstream,
         Err(error) => return Ok(failed(error.explanation())),
     };

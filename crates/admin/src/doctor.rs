@@ -4,9 +4,11 @@
 //! changed, and no mail is sent unless an address for a test message is given.
 
 mod machine;
+mod report;
 mod upstream;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use mail::Address;
@@ -14,6 +16,8 @@ use relay::Network;
 use serde::Serialize;
 use settings::{ConnectionId, Settings};
 use store::{Explanation, Store};
+
+pub use report::report;
 
 use crate::connection::find;
 use crate::{Actor, AdminError, Refused, Role};
@@ -40,7 +44,7 @@ pub struct Check {
     pub who: String,
 }
 
-const GATEWAY_ADMINISTRATOR: &str = "the administrator of this gateway";
+pub(crate) const GATEWAY_ADMINISTRATOR: &str = "the administrator of this gateway";
 
 impl Check {
     fn ok(name: &'static str, found: impl Into<String>) -> Self {
@@ -78,14 +82,14 @@ pub struct DoctorRequest {
 }
 
 /// Every finding, in the order a message meets what was looked at.
-pub async fn doctor(store: &dyn Store, actor: &Actor, request: &DoctorRequest) -> Result<Vec<Check>, AdminError> {
+pub async fn doctor(store: &Arc<dyn Store>, actor: &Actor, request: &DoctorRequest) -> Result<Vec<Check>, AdminError> {
     actor.must_be(Role::Operator)?;
     let settings = store.settings().borrow().clone();
     let mut checks = machine::configuration(&request.configuration);
     checks.extend(machine::data_folder(&request.data_dir));
-    checks.push(machine::store_writable(store).await);
+    checks.push(machine::store_writable(&**store).await);
     checks.push(emails(&settings));
-    checks.extend(waiting(store, request.now).await);
+    checks.extend(waiting(&**store, request.now).await);
     for connection in connections(&settings, request.connection.as_deref())? {
         checks.extend(upstream::checks(store, &settings, &connection, request).await);
     }
@@ -95,6 +99,13 @@ pub async fn doctor(store: &dyn Store, actor: &Actor, request: &DoctorRequest) -
         failed = checks.iter().filter(|check| check.status == CheckStatus::Fail).count()
     );
     Ok(checks)
+}
+
+/// What keeps mail from being accepted: the store, and the disk it is on.
+pub(crate) async fn health(store: &dyn Store, data_dir: Option<&Path>) -> Vec<Check> {
+    let mut checks = vec![machine::store_writable(store).await];
+    checks.extend(data_dir.into_iter().flat_map(machine::data_folder));
+    checks
 }
 
 /// The connections mail can leave by, each once.

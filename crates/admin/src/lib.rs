@@ -10,6 +10,7 @@ mod accounts;
 mod actor;
 mod apply;
 mod audit;
+mod authentication;
 mod certificate;
 mod change;
 mod connection;
@@ -19,6 +20,7 @@ mod emails;
 mod error;
 mod expiry;
 mod export;
+mod overview;
 pub mod people;
 mod queue;
 mod routes;
@@ -30,6 +32,11 @@ pub use accounts::{AccountView, create_account, find_account, list_accounts, rem
 pub use actor::Actor;
 pub use apply::{Applied, Mode, apply};
 pub use audit::{AuditChange, AuditFilter, AuditLine, AuditPage, list_audit};
+pub use authentication::{
+    Callback, DevicePolled, DeviceSignIn, Flows, GrantSummary, SignInEnd, SignInRequest, admin_consent_url,
+    begin_device_sign_in, begin_sign_in, explain_consent_refusal, finish_sign_in, forget_grant, grant_of,
+    poll_device_sign_in, scoping_script,
+};
 pub use certificate::{
     CertificateFile, CertificateView, KeyBits, certificate_file, discard_certificate, make_certificate, use_certificate,
 };
@@ -39,11 +46,12 @@ pub use connection::{
     list_connections, list_services, remove_connection, suggest_connection_name, test_connection, update_connection,
 };
 pub use diff::{DiffLine, FieldChange};
-pub use doctor::{Check, CheckStatus, DoctorRequest, doctor};
+pub use doctor::{Check, CheckStatus, DoctorRequest, doctor, report};
 pub use emails::{EmailsView, find_emails, update_emails};
 pub use error::{AdminError, Refused};
 pub use expiry::{Expiring, Severity, expiring};
 pub use export::export;
+pub use overview::{ConnectionState, LaneView, Overview, overview};
 pub use queue::{
     AttachmentView, BULK_MAX, CsvPiece, Preview, delete_message, delete_messages, eml_name, export_list,
     export_message, find_message, list_messages, operate_message, operate_messages, preview, resend_message,

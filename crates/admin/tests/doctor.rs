@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic like tests do")]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use admin::{
     Actor, Check, CheckStatus, DoctorRequest, Mode, SecretSource, SetupFile, apply, doctor, list_connections,
@@ -11,6 +12,7 @@ use admin::{
 use jiff::Timestamp;
 use relay::Network;
 use sandbox::{Config, Sandbox};
+use store::Store;
 use store::sqlite::SqliteStore;
 
 fn setup(base: &str, secret: &str, client: &str, mailbox: &str) -> String {
@@ -27,16 +29,16 @@ const CLIENT: &str = "66666666-7777-8888-9999-000000000000";
 
 struct Clinic {
     folder: tempfile::TempDir,
-    store: SqliteStore,
+    store: Arc<dyn Store>,
 }
 
 impl Clinic {
     async fn new(setup: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(folder.path()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
         let file = SetupFile::parse("setup.toml", setup).unwrap();
         let secrets = SecretSource::new(Path::new("."));
-        apply(&store, &Actor::command_line(), &file, &secrets, Mode::Change, Timestamp::now()).await.unwrap();
+        apply(&*store, &Actor::command_line(), &file, &secrets, Mode::Change, Timestamp::now()).await.unwrap();
         Self { folder, store }
     }
 
@@ -82,7 +84,7 @@ async fn a_healthy_gateway_is_found_healthy_and_its_test_message_arrives() {
     assert!(named(&checks, "test_message").found.contains("request-id"));
     let deliveries = tenant.deliveries();
     assert_eq!(deliveries.len(), 1);
-    let connections = list_connections(&clinic.store, &Actor::command_line()).unwrap();
+    let connections = list_connections(&*clinic.store, &Actor::command_line()).unwrap();
     assert_eq!(connections[0].used_by, ["emails"]);
 }
 
