@@ -59,7 +59,7 @@ impl Provider {
         let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
         assert_eq!(query["code_challenge_method"], "S256");
         assert_eq!((query["client_id"].as_str(), query["response_type"].as_str()), (CLIENT_ID, "code"));
-        *self.shared.nonce.lock().unwrap() = query["nonce"].clone();
+        self.shared.nonce.lock().unwrap().clone_from(&query["nonce"]);
         *self.shared.claims.lock().unwrap() = claims;
         (query["state"].clone(), query["code_challenge"].clone())
     }

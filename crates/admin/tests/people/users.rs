@@ -2,6 +2,7 @@
 
 use admin::people::*;
 use admin::{Actor, AdminError, Role};
+use secrecy::ExposeSecret as _;
 use settings::UserId;
 use store::Store as _;
 
@@ -90,7 +91,6 @@ async fn a_reset_password_works_and_ends_the_sessions() {
     let generated = reset_password(house.store(), &house.gate, &Actor::command_line(), &id, None, at(1)).await.unwrap();
     assert!(house.who(&token, at(1)).await.is_none());
     assert!(house.try_sign_in("anna", PASSWORD, None, HOME, at(2)).await.is_err());
-    use secrecy::ExposeSecret as _;
     house.try_sign_in("anna", generated.unwrap().expose_secret(), None, HOME, at(3)).await.unwrap();
     let log = serde_json::to_string(&house.store.audit(None, 100).await.unwrap()).unwrap();
     assert!(log.contains("password_reset") && !log.contains("argon2"), "{log}");
