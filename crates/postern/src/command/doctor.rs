@@ -1,6 +1,6 @@
 //! `postern doctor`
 
-use admin::{Actor, Check, CheckStatus, DoctorRequest, Refused, doctor};
+use admin::{Actor, Check, CheckStatus, DoctorRequest, doctor};
 use clap::Args;
 use jiff::Timestamp;
 use mail::Address;
@@ -29,18 +29,17 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, loaded: &Loaded) -> Result<(), Failure> {
-    let problems = loaded.config.problems().into_iter();
     let request = DoctorRequest {
         connection: options.connection.clone(),
         send_to: options.send_to.clone(),
         network: network(&loaded.config)?,
         data_dir: loaded.config.data_dir.clone(),
-        configuration: problems.map(|problem| Refused::new(problem.what, problem.fix)).collect(),
+        configuration: loaded.config.refusals(),
         now: Timestamp::now(),
     };
     let checks = super::block_on(async {
         let store = open_store(&loaded.config).await?;
-        Ok(doctor(&*store, &Actor::command_line(), &request).await?)
+        Ok(doctor(&store, &Actor::command_line(), &request).await?)
     })?;
     let failed = checks.iter().any(|check| check.status == CheckStatus::Fail);
     if options.json {
