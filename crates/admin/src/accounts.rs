@@ -66,7 +66,7 @@ pub async fn update_account(
         let known = with_id(&draft.settings, id)?.id.clone();
         let others = draft.settings.accounts.iter().filter(|it| it.id != known);
         check_name("account", &entry.name, others.map(|it| it.name.as_str()))?;
-        Ok(accounts::put(draft, Some(known), entry)?.0)
+        Ok(accounts::put(draft, Some(&known), entry)?.0)
     })
     .await
 }

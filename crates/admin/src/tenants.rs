@@ -70,7 +70,7 @@ pub async fn update_tenant(
         let known = with_id(&draft.settings, id)?.id.clone();
         let others = draft.settings.tenants.iter().filter(|it| it.id != known);
         check_name("tenant", &entry.name, others.map(|it| it.name.as_str()))?;
-        Ok(tenants::put(draft, Some(known), entry)?.0)
+        Ok(tenants::put(draft, Some(&known), entry)?.0)
     })
     .await
 }

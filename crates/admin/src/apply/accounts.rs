@@ -8,7 +8,7 @@ use crate::Refused;
 use crate::setup_file::AccountEntry;
 
 /// Adds the account, or replaces `known`; a password or token that the entry does not name stays as it is.
-pub(crate) fn put(draft: &mut Draft<'_>, known: Option<AccountId>, entry: &AccountEntry) -> Result<AccountId, Refused> {
+pub(crate) fn put(draft: &mut Draft<'_>, known: Option<&AccountId>, entry: &AccountEntry) -> Result<AccountId, Refused> {
     if entry.name.chars().any(char::is_control) {
         return Err(Refused::new("an account's name has control characters", "Use letters, digits and '-'.").at("name"));
     }
@@ -19,7 +19,7 @@ pub(crate) fn put(draft: &mut Draft<'_>, known: Option<AccountId>, entry: &Accou
         )
         .at("messages_per_minute"));
     }
-    let position = draft.settings.accounts.iter().position(|account| Some(&account.id) == known.as_ref());
+    let position = draft.settings.accounts.iter().position(|account| Some(&account.id) == known);
     let known = position.and_then(|index| draft.settings.accounts.get(index)).cloned();
     let known_id = known.as_ref().map(|known| &known.id);
     let owner = |what: &str| format!("{what} of account '{}'", entry.name);

@@ -41,7 +41,7 @@ pub(super) fn put_all(draft: &mut Draft<'_>, file: &SetupFile) -> Result<(), Ref
     refuse_repeated_names(file)?;
     for entry in &file.tenant {
         let known = draft.settings.tenants.iter().find(|it| it.name == entry.name).map(|it| it.id.clone());
-        tenants::put(draft, known, entry)?;
+        tenants::put(draft, known.as_ref(), entry)?;
     }
     for entry in &file.connection {
         let name = connections::name(entry);
@@ -59,7 +59,7 @@ pub(super) fn put_all(draft: &mut Draft<'_>, file: &SetupFile) -> Result<(), Ref
     routes::put_all(&mut draft.settings, file)?;
     for entry in &file.account {
         let known = draft.settings.account_named(&entry.name).map(|it| it.id.clone());
-        accounts::put(draft, known, entry)?;
+        accounts::put(draft, known.as_ref(), entry)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::setup_file::TenantEntry;
 use crate::{Refused, sealed_secret};
 
 /// Adds the tenant, or replaces `known`; a credential that the entry does not name stays as it is.
-pub(crate) fn put(draft: &mut Draft<'_>, known: Option<TenantId>, entry: &TenantEntry) -> Result<TenantId, Refused> {
+pub(crate) fn put(draft: &mut Draft<'_>, known: Option<&TenantId>, entry: &TenantEntry) -> Result<TenantId, Refused> {
     refuse_what_is_not_there_yet(entry)?;
     check_cloud(entry)?;
     for (field, value) in [("tenant_id", &entry.tenant_id), ("client_id", &entry.client_id)] {
@@ -22,7 +22,7 @@ pub(crate) fn put(draft: &mut Draft<'_>, known: Option<TenantId>, entry: &Tenant
             .at(field));
         }
     }
-    let position = draft.settings.tenants.iter().position(|tenant| Some(&tenant.id) == known.as_ref());
+    let position = draft.settings.tenants.iter().position(|tenant| Some(&tenant.id) == known);
     let known = position.and_then(|index| draft.settings.tenants.get(index)).cloned();
     let id = match &known {
         Some(known) => known.id.clone(),

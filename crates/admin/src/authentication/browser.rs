@@ -20,6 +20,8 @@ pub struct SignInRequest<'a> {
     pub shared_mailboxes: bool,
     /// Digest of the console session, to which the sign-in is bound.
     pub session_digest: &'a str,
+    /// Fills in the user's name; for a browser only.
+    pub login_hint: Option<&'a str>,
 }
 
 impl SignInRequest<'_> {
@@ -37,22 +39,20 @@ pub struct Callback {
     pub error_description: Option<String>,
 }
 
-/// Where to send the browser. `redirect_uri` is the console's own callback, which the app registration must list;
-/// `login_hint` fills in the user's name.
+/// Where to send the browser. `redirect_uri` is the console's own callback, which the app registration must list.
 pub async fn begin_sign_in(
     store: &dyn Store,
     flows: &Flows,
     actor: &Actor,
     request: &SignInRequest<'_>,
     redirect_uri: &Url,
-    login_hint: Option<&str>,
     network: &Network,
     now: Timestamp,
 ) -> Result<Url, AdminError> {
     actor.must_be(Role::Administrator)?;
     let settings = store.settings().borrow().clone();
     let (connection, tenant) = delegated(&settings, request.connection)?;
-    let begun = sign_in(tenant, &store.key_ring(), network, request.scope())?.begin(redirect_uri, login_hint);
+    let begun = sign_in(tenant, &store.key_ring(), network, request.scope())?.begin(redirect_uri, request.login_hint);
     let flow = Flow {
         key: begun.state,
         connection: connection.id.clone(),
