@@ -17,6 +17,9 @@ const BATCH: u32 = 200;
 /// Between two looks at grants that are not used.
 const KEEP_ALIVE: SignedDuration = SignedDuration::from_hours(24);
 
+/// A year and a day of figures: enough to compare with last year's.
+const KEEP_HISTORY: SignedDuration = SignedDuration::from_hours(366 * 24);
+
 pub(crate) struct Housekeeping {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) upstreams: Arc<dyn Upstreams>,
@@ -56,6 +59,9 @@ impl Housekeeping {
             (MessageState::Cancelled, retention.failed),
         ] {
             self.forget(state, keep, now).await?;
+        }
+        if let Ok(before) = now.checked_sub(KEEP_HISTORY) {
+            self.store.purge_history(before).await?;
         }
         Ok(())
     }

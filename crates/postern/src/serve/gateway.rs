@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use admin::people::{SessionPolicy, SetupToken, needs_setup};
+use admin::people::{SessionPolicy, SetupToken, needs_setup, purge_sessions};
 use console::{Console, ConsoleConfig, SmtpListener};
+use jiff::Timestamp;
 use relay::{Connections, Relay, RelayConfig, Retention};
 use store::sqlite::{ServerLock, SqliteStore};
 use store::{NodeId, Store};
@@ -32,6 +33,7 @@ use crate::tls::Certificate;
 const NODE: &str = "server";
 /// A spool file that nothing names and nobody touched for a day was left by a crash.
 const ORPHAN_AGE: Duration = Duration::from_hours(24);
+const SESSIONS_LOOKED_AT: Duration = Duration::from_hours(1);
 
 pub(crate) struct Gateway {
     pub(crate) http: SocketAddr,
@@ -119,8 +121,19 @@ async fn upkeep(store: Arc<SqliteStore>) {
             Err(error) => tracing::error!(event = "spool_orphans_not_removed", %error),
         }
     }
-    drop(store);
-    super::metrics::keep_up().await;
+    tokio::join!(super::metrics::keep_up(), forget_sessions(store));
+}
+
+/// Sessions of the console that are over let nobody in; here they are removed, too.
+async fn forget_sessions(store: Arc<SqliteStore>) {
+    loop {
+        match purge_sessions(&*store, &SessionPolicy::default(), Timestamp::now()).await {
+            Ok(0) => {}
+            Ok(ended) => tracing::info!(event = "sessions_forgotten", ended),
+            Err(error) => tracing::error!(event = "sessions_not_forgotten", %error),
+        }
+        tokio::time::sleep(SESSIONS_LOOKED_AT).await;
+    }
 }
 
 async fn start_relay(config: &Config, store: Arc<dyn Store>) -> Result<relay::Running, Failure> {

@@ -22,13 +22,13 @@ pub(crate) struct Selection {
     /// States, separated by commas: queued, sending, sent, failed, uncertain, held, cancelled, quarantined
     #[arg(long, value_delimiter = ',', value_parser = parse_state, value_name = "STATE")]
     pub state: Vec<MessageState>,
-    /// Text in the sender's address
+    /// Beginning of words in the sender's address
     #[arg(long, value_name = "TEXT")]
     pub from: Option<String>,
     /// A recipient
     #[arg(long, value_name = "ADDRESS")]
     pub to: Option<Address>,
-    /// Text in sender, recipients, subject or id
+    /// Beginning of words in sender, recipients, subject or id; all must be found
     #[arg(long, short, value_name = "TEXT")]
     pub query: Option<String>,
     /// Only what arrived within this time, such as 30m, 12h or 7d
