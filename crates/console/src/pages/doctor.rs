@@ -3,8 +3,6 @@
 //! Its checks ask Microsoft and may take many seconds, so the page is there at once and the findings follow. Without a
 //! test message they change nothing and are looked at like any part of a page; a test message is an action.
 
-use std::fmt::Write as _;
-
 use admin::{Check, CheckStatus, DoctorRequest, Refused};
 use askama::Template;
 use axum::extract::{Query, State};
@@ -23,6 +21,7 @@ use crate::show;
 
 /// What upstreams say in a finding is cut here.
 const FINDING_MAX_CHARS: usize = 1_000;
+const REPORT_MAX_CHARS: usize = 100_000;
 
 /// The form of the page.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -42,7 +41,7 @@ impl Asked {
 }
 
 struct Finding {
-    name: String,
+    name: &'static str,
     class: &'static str,
     status: &'static str,
     found: String,
@@ -160,7 +159,7 @@ fn described(checks: &[Check], at: &str) -> Findings {
             CheckStatus::Fail => ("state-fail", "Broken"),
         };
         Finding {
-            name: sentence(&check.name.replace('_', " ")),
+            name: check.title(),
             class,
             status,
             found: sentence(&line(&check.found)),
@@ -169,8 +168,12 @@ fn described(checks: &[Check], at: &str) -> Findings {
         }
     });
     let all: Vec<Finding> = all.collect();
-    let report = report(&all, at);
-    Findings { summary: summary(checks), at: at.to_owned(), report, all }
+    Findings {
+        summary: summary(checks),
+        at: at.to_owned(),
+        report: foreign::lines(&admin::report(checks), REPORT_MAX_CHARS),
+        all,
+    }
 }
 
 fn summary(checks: &[Check]) -> String {
@@ -183,21 +186,6 @@ fn summary(checks: &[Check]) -> String {
         (failed, 0) => format!("{failed} things are broken."),
         (failed, warned) => format!("Broken: {failed}. To look at: {warned}."),
     }
-}
-
-/// For a ticket: no secret is in a finding.
-fn report(findings: &[Finding], at: &str) -> String {
-    let mut text = format!("Postern {}, doctor at {at} UTC\n", env!("CARGO_PKG_VERSION"));
-    for finding in findings {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "[{}] {}: {}", finding.status, finding.name, finding.found);
-        for (label, words) in [("fix", &finding.fix), ("who", &finding.who)] {
-            if !words.is_empty() {
-                let _ = writeln!(text, "    {label}: {words}");
-            }
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -220,12 +208,5 @@ mod tests {
         ] {
             assert_eq!(summary(&statuses.into_iter().map(check).collect::<Vec<_>>()), words);
         }
-    }
-
-    #[test]
-    fn the_report_for_support_holds_every_finding_with_its_fix() {
-        let findings = described(&[check(CheckStatus::Fail)], "2026-11-25 14:03:09");
-        let lines: Vec<&str> = findings.report.lines().skip(1).collect();
-        assert_eq!(lines, ["[Broken] Token claims: It is⟨U+202E⟩ so", "    fix: Do it.", "    who: you"]);
     }
 }

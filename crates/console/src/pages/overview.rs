@@ -1,24 +1,29 @@
 //! The first page: does mail leave, and what needs somebody?
 
 mod chart;
-mod gathered;
+mod needs;
 
+use admin::{CheckStatus, Overview};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Deserialize;
-use store::MessageState;
+use store::{Counts, MessageState};
 
 use crate::Console;
-use crate::error::PageError;
+use crate::error::{PageError, sentence};
 use crate::frame::{Frame, page};
 use crate::guard::Visitor;
-use crate::pages::messages::state_text;
+use crate::pages::messages::{foreign, state_text};
 use crate::show;
 
 use chart::{Chart, Range};
-use gathered::{Gathered, LaneView, Need};
+use needs::Need;
+
+/// Upstreams' words about a lane are cut here.
+const REASON_MAX_CHARS: usize = 300;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
@@ -33,20 +38,36 @@ struct Tile {
     is_none: bool,
 }
 
+struct LaneRow {
+    connection: String,
+    mailbox: String,
+    class: &'static str,
+    state: &'static str,
+    reason: String,
+    until: Option<String>,
+    waiting: String,
+    max_in_flight: u32,
+    recipients: String,
+    /// 0 to 100, for the bar.
+    used_percent: u64,
+}
+
+struct HealthRow {
+    title: &'static str,
+    class: &'static str,
+    found: String,
+}
+
+/// What is loaded again when something changed.
 struct Now {
     range: Range,
-    /// `/?range=7d`: where it is loaded again from.
-    href: String,
     tiles: Vec<Tile>,
     oldest: Option<String>,
     needs: Vec<Need>,
-    lanes: Vec<LaneView>,
-    lanes_are_cut: bool,
+    lanes: Vec<LaneRow>,
     chart: Chart,
-    /// Free room on the disk of the data folder.
-    disk: String,
-    disk_is_full: bool,
-    /// Nothing is set up, or nothing was ever sent.
+    health: Vec<HealthRow>,
+    /// Nothing is set up, and nothing ever came.
     is_new: bool,
 }
 
@@ -71,8 +92,10 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let range = Range::of_name(asked.range.as_deref());
-    let gathered = gathered::gather(&console, range).await?;
-    let now = now(gathered, range, &console);
+    let now = console.now();
+    let data_dir = Some(console.config.data_dir.as_path());
+    let overview = admin::overview(console.store(), visitor.actor(), data_dir, now).await?;
+    let now = described(&overview, range, now);
     let frame = Frame::new(&visitor, "Overview");
     if headers.contains_key("hx-request") {
         return page(&NowPart { frame, now });
@@ -80,35 +103,66 @@ pub(super) async fn show(
     page(&OverviewPage { frame, now })
 }
 
-fn now(gathered: Gathered, range: Range, console: &Console) -> Now {
-    let now = console.now();
-    let counts = &gathered.counts;
-    let tile = |state: MessageState, count: u64| Tile {
-        name: state.name(),
-        text: state_text(state),
-        count: show::count(count),
-        is_none: count == 0,
-    };
+fn described(overview: &Overview, range: Range, now: Timestamp) -> Now {
     Now {
         range,
-        href: range.href().to_owned(),
-        tiles: vec![
-            tile(MessageState::Queued, counts.queued),
-            tile(MessageState::Sending, counts.sending),
-            tile(MessageState::Sent, counts.sent),
-            tile(MessageState::Failed, counts.failed),
-            tile(MessageState::Uncertain, counts.uncertain),
-            tile(MessageState::Held, counts.held),
-            tile(MessageState::Cancelled, counts.cancelled),
-            tile(MessageState::Quarantined, counts.quarantined),
-        ],
-        oldest: counts.oldest_waiting.map(|oldest| show::distance(&oldest, &now)),
-        chart: Chart::of(&gathered.history, range, now),
-        needs: gathered.needs,
-        lanes_are_cut: gathered.lanes_are_cut,
-        lanes: gathered.lanes,
-        disk: gathered.free_bytes.map_or_else(|| "unknown".to_owned(), |free| format!("{} free", show::bytes(free))),
-        disk_is_full: gathered.free_bytes.is_none_or(|free| free < console.config.min_free_bytes),
-        is_new: gathered.is_new,
+        tiles: tiles(&overview.counts),
+        oldest: overview.counts.oldest_waiting.map(|oldest| show::distance(&oldest, &now)),
+        needs: needs::needs(overview),
+        lanes: overview.lanes.iter().map(|lane| lane_row(lane, now)).collect(),
+        chart: Chart::of(overview, range),
+        health: overview
+            .health
+            .iter()
+            .map(|check| HealthRow {
+                title: check.title(),
+                class: match check.status {
+                    CheckStatus::Ok => "state-ok",
+                    CheckStatus::Warn => "state-warn",
+                    CheckStatus::Fail => "state-fail",
+                },
+                found: sentence(&foreign::line(&check.found, REASON_MAX_CHARS)),
+            })
+            .collect(),
+        is_new: overview.connections.is_empty() && overview.counts == Counts::default(),
+    }
+}
+
+fn tiles(counts: &Counts) -> Vec<Tile> {
+    let tile = |state: MessageState| {
+        let count = match state {
+            MessageState::Queued => counts.queued,
+            MessageState::Sending => counts.sending,
+            MessageState::Sent => counts.sent,
+            MessageState::Failed => counts.failed,
+            MessageState::Uncertain => counts.uncertain,
+            MessageState::Held => counts.held,
+            MessageState::Cancelled => counts.cancelled,
+            MessageState::Quarantined => counts.quarantined,
+        };
+        Tile { name: state.name(), text: state_text(state), count: show::count(count), is_none: count == 0 }
+    };
+    MessageState::ALL.into_iter().map(tile).collect()
+}
+
+fn lane_row(lane: &admin::LaneView, now: Timestamp) -> LaneRow {
+    let (class, state) = match (lane.paused_until, lane.needs_administrator) {
+        (Some(_), true) => ("state-fail", "Stopped"),
+        (Some(_), false) => ("state-warn", "Throttled"),
+        (None, _) if lane.waiting > 0 => ("state-sending", "Working"),
+        (None, _) => ("state-ok", "Idle"),
+    };
+    let (used, limit) = (lane.recipients_last_day, lane.recipients_limit);
+    LaneRow {
+        connection: lane.connection.clone(),
+        mailbox: foreign::line(&lane.mailbox, foreign::LINE_MAX_CHARS),
+        class,
+        state,
+        reason: lane.pause_reason.as_ref().map(|it| foreign::line(&it.what, REASON_MAX_CHARS)).unwrap_or_default(),
+        until: lane.paused_until.map(|until| show::distance(&until, &now)),
+        waiting: show::count(lane.waiting),
+        max_in_flight: lane.max_in_flight,
+        recipients: format!("{} of {}", show::count(used), show::count(limit)),
+        used_percent: used.saturating_mul(100).checked_div(limit).unwrap_or(0).min(100),
     }
 }
