@@ -5,7 +5,8 @@
 //! (RFC 9457) whose `detail` says what to do.
 //!
 //! Left to others: sockets and TLS (whoever serves the [`router`] puts [`axum::extract::ConnectInfo`] into the requests),
-//! the administrator's calls, who may send what (`intake`).
+//! the administrators' calls and who is one (`console`, which adds them to [`calls`] and marks its callers with
+//! [`SeesAllMessages`]), who may send what (`intake`).
 //!
 //! Invariant: raw messages stream through; what JSON takes in memory is bounded for all requests together.
 
@@ -30,7 +31,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use tokio::sync::Semaphore;
 use utoipa::OpenApi;
@@ -39,6 +40,9 @@ use utoipa_axum::routes;
 
 use crate::intake::Intake;
 
+pub use authorize::{SeesAllMessages, account_of, bearer_token};
+pub use body::read_body;
+pub use openapi::{AnyCall, DateTime, ExplanationView, MessageStatus, PriorityName, RawMessage, WayIn};
 pub use problem::Problem;
 use problem::ProblemCode;
 pub use view::{MessageSummary, MessageView};
@@ -82,8 +86,14 @@ struct Api {
     json_budget: Arc<Semaphore>,
 }
 
-/// The API, to be served or merged into a larger router.
+/// These calls alone, to be served or merged into a larger router.
 pub fn router(intake: Intake, limits: HttpLimits) -> Router {
+    serve(calls(intake, limits))
+}
+
+/// The calls and what describes them, made of one list: a call cannot be there without its description. More of both may
+/// be merged in before they are served.
+pub fn calls(intake: Intake, limits: HttpLimits) -> OpenApiRouter {
     let budget = usize::try_from(limits.json_budget_bytes / KIB).unwrap_or(usize::MAX);
     let api = Api {
         intake,
@@ -91,21 +101,25 @@ pub fn router(intake: Intake, limits: HttpLimits) -> Router {
         json_budget: Arc::new(Semaphore::new(budget)),
         limits: Arc::new(limits),
     };
-    let (calls, description) = calls();
-    calls
-        .route("/api/openapi.json", get(move || ready(Json(description.clone()))))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(api.clone(), bound_requests))
-        .layer(from_fn(observe_problems))
-        .with_state(api)
-}
-
-/// The calls and what describes them, made of one list: a call cannot be there without its description.
-fn calls() -> (Router<Api>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
         .routes(routes!(read::list_messages, submit::submit_message))
         .routes(routes!(read::show_message))
-        .split_for_parts()
+        .layer(from_fn_with_state(api.clone(), bound_requests))
+        .with_state(api)
+}
+
+/// The calls with the document that describes all of them; whatever else is asked for below `/api` is a problem.
+pub fn serve(calls: OpenApiRouter) -> Router {
+    let (calls, description) = calls.split_for_parts();
+    calls
+        .route("/api/openapi.json", get(move || ready(Json(description.clone()))))
+        .route("/api/{*rest}", any(no_such_call))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(observe_problems))
+}
+
+async fn no_such_call() -> Response {
+    Problem::no_such_call().into_response()
 }
 
 async fn method_not_allowed() -> Response {

@@ -9,6 +9,11 @@ use tokio::time::timeout;
 
 use super::Problem;
 
+/// All of a body that is not larger than `max_bytes` and arrives within `deadline`.
+pub async fn read_body(body: Body, max_bytes: u32, deadline: Duration) -> Result<Vec<u8>, Problem> {
+    timeout(deadline, Pieces::new(body, deadline).whole(max_bytes)).await.map_err(|_| Problem::timeout())?
+}
+
 #[derive(Debug)]
 pub(super) struct Pieces {
     stream: BodyDataStream,

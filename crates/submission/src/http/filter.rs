@@ -12,9 +12,9 @@ const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
 /// `status=&q=&from=&to=&since=&until=&cursor=&limit=`, all optional. An unknown parameter is an error: a misspelt filter
-/// must not show everything.
-pub(super) fn parse(query: &str, account: AccountId) -> Result<(Filter, PageRequest), Problem> {
-    let mut filter = Filter { account: Some(account), ..Filter::default() };
+/// must not show everything. `account`: whose messages are listed; `None`: everybody's.
+pub(super) fn parse(query: &str, account: Option<AccountId>) -> Result<(Filter, PageRequest), Problem> {
+    let mut filter = Filter { account, ..Filter::default() };
     let mut page = PageRequest { before: None, limit: DEFAULT_LIMIT };
     for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
         match &*key {

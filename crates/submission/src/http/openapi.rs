@@ -17,10 +17,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::Problem;
 
-pub(super) use described::{
-    AnyCall, DateTime, EventView, ExplanationView, MessageRequest, MessageStatus, OutcomeName, PriorityName,
-    RawMessage, RecipientStatusName, WayIn,
-};
+pub use described::{AnyCall, DateTime, ExplanationView, MessageStatus, PriorityName, RawMessage, WayIn};
+pub(super) use described::{EventView, MessageRequest, OutcomeName, RecipientStatusName};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,7 +39,8 @@ struct Bearer;
 impl Modify for Bearer {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
-        let scheme = scheme.description(Some("The token of a submission account")).build();
+        let scheme =
+            scheme.description(Some("The token of a submission account, or of an administrator's API")).build();
         if let Some(components) = &mut openapi.components {
             components.add_security_scheme("token", SecurityScheme::Http(scheme));
         }

@@ -46,7 +46,13 @@ impl Problem {
         }
     }
 
-    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+    /// Names the part of the request that is to blame.
+    #[must_use]
+    pub fn at(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
     }
 
@@ -55,7 +61,8 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_message", detail)
     }
 
-    pub(super) fn busy(detail: &str) -> Self {
+    /// For callers beyond a bound.
+    pub fn busy(detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
     }
 
@@ -65,7 +72,7 @@ impl Problem {
     }
 
     pub(super) fn timeout() -> Self {
-        let detail = "The message did not arrive in time: send it again, over a faster connection if you can";
+        let detail = "The request did not arrive in time: send it again, over a faster connection if you can";
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail)
     }
 
@@ -75,8 +82,7 @@ impl Problem {
     }
 
     pub(super) fn method_not_allowed() -> Self {
-        let detail =
-            "POST /api/v1/messages hands a message in; GET on it lists messages, on /api/v1/messages/{id} shows one";
+        let detail = "This address does not take that method: the Allow header names those it takes";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
@@ -85,12 +91,23 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown_message", detail)
     }
 
+    pub(super) fn no_such_call() -> Self {
+        let detail = "There is no such call: /api/openapi.json describes those there are";
+        Self::new(StatusCode::NOT_FOUND, "no_such_call", detail)
+    }
+
+    pub(super) fn account_needed() -> Self {
+        let detail = "Only a submission account hands messages in: use the API token of one";
+        Self::new(StatusCode::FORBIDDEN, "account_needed", detail)
+    }
+
     pub(super) fn missing_token() -> Self {
         let detail = "Send the submission account's API token: Authorization: Bearer TOKEN";
         Self::new(StatusCode::UNAUTHORIZED, "missing_token", detail)
     }
 
-    fn retry_after(mut self, seconds: u64) -> Self {
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }

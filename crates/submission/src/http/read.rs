@@ -1,12 +1,13 @@
 //! `GET`: what became of messages.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use mail::MessageId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::authorize::SignedIn;
+use super::authorize::Reader;
 use super::openapi::{AnyCall, DateTime};
 use super::{Api, MessageSummary, MessageView, Problem, filter};
 
@@ -20,7 +21,7 @@ pub(super) struct MessagePage {
 
 /// Shows one message.
 ///
-/// A message of another account is answered like one that does not exist.
+/// To an account, a message of another one is answered like one that does not exist. Administrators see all.
 #[utoipa::path(
     get,
     path = "/api/v1/messages/{id}",
@@ -29,23 +30,23 @@ pub(super) struct MessagePage {
     responses(
         (status = 200, description = "Everything about the message", body = MessageView),
         AnyCall,
-        (status = 404, description = "No such message of this account", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such message, or it is another account's", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show_message(
     State(api): State<Api>,
-    signed_in: SignedIn,
-    Path(id): Path<String>,
+    reader: Reader,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<MessageView>, Problem> {
-    let id: MessageId = id.parse().map_err(|_| Problem::unknown_message())?;
+    let id = id.ok().and_then(|Path(id)| id.parse::<MessageId>().ok()).ok_or_else(Problem::unknown_message)?;
     let detail = api.intake.store().message(id).await?;
-    if detail.message.account.as_ref() != Some(&signed_in.account.id) {
+    if !reader.may_see(detail.message.account.as_ref()) {
         return Err(Problem::unknown_message());
     }
     Ok(Json(detail.into()))
 }
 
-/// Lists the account's messages, newest first.
+/// Lists the account's messages, or for administrators all, newest first.
 #[utoipa::path(
     get,
     path = "/api/v1/messages",
@@ -68,10 +69,10 @@ pub(super) async fn show_message(
 )]
 pub(super) async fn list_messages(
     State(api): State<Api>,
-    signed_in: SignedIn,
+    reader: Reader,
     RawQuery(query): RawQuery,
 ) -> Result<Json<MessagePage>, Problem> {
-    let (filter, page) = filter::parse(&query.unwrap_or_default(), signed_in.account.id.clone())?;
+    let (filter, page) = filter::parse(&query.unwrap_or_default(), reader.account())?;
     let page = api.intake.store().messages(&filter, page).await?;
     Ok(Json(MessagePage { messages: page.messages.into_iter().map(MessageSummary::from).collect(), next: page.next }))
 }

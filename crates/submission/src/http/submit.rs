@@ -39,6 +39,7 @@ pub(super) struct Accepted {
     post,
     path = "/api/v1/messages",
     tag = "messages",
+    security(("token" = [])),
     params(
         ("from" = Option<String>, Query, description = "Envelope sender of a message/rfc822; empty for none"),
         ("to" = Option<Vec<String>>, Query, description = "Envelope recipients of a message/rfc822"),

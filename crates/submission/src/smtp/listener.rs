@@ -16,7 +16,7 @@ use wire::Reply;
 
 use super::admission::{Admission, Full};
 use super::connection::Connection;
-use super::session::{Client, Session};
+use super::session::{Client, End, Session};
 use super::{ListenerConfig, ListenerConfigError, SmtpLimits, TlsMode, replies};
 use crate::intake::Intake;
 
@@ -71,17 +71,19 @@ impl SmtpServer {
     }
 
     /// Serves one client whose octets come and go through `stream` and who is as good as one at `peer`: a program on
-    /// this machine that speaks SMTP to our standard input. There is no TLS; ends with QUIT or with the input.
+    /// this machine that speaks SMTP to our standard input. There is no TLS; ends with QUIT or with the input. `false`:
+    /// the input ended inside a transaction, so its message was not taken.
     pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
         peer: IpAddr,
         config: ListenerConfig,
-    ) {
+    ) -> bool {
         let context = self.context(config);
         let never = CancellationToken::new();
         let connection = Connection::new(stream, self.shared.limits.write_timeout, &never);
-        Session::new(&context, connection, Client::new(peer)).greet_and_run().await;
+        let end = Session::new(&context, connection, Client::new(peer)).greet_and_run().await;
+        !matches!(end, End::InsideTransaction)
     }
 
     pub(super) fn context(&self, config: ListenerConfig) -> Context {
@@ -182,9 +184,8 @@ async fn serve_connection(context: &Context, stream: TcpStream, peer: IpAddr, sh
         TlsMode::Implicit(tls) => Some((TlsAcceptor::from(Arc::clone(tls)), stream)),
         TlsMode::None | TlsMode::StartTls(_) => {
             let session = Session::new(context, Connection::new(stream, write_timeout, shutdown), Client::new(peer));
-            let stream = session.greet_and_run().await;
-            match &context.config.tls {
-                TlsMode::StartTls(tls) => stream.map(|stream| (TlsAcceptor::from(Arc::clone(tls)), stream)),
+            match (session.greet_and_run().await, &context.config.tls) {
+                (End::StartTls(stream), TlsMode::StartTls(tls)) => Some((TlsAcceptor::from(Arc::clone(tls)), stream)),
                 _ => None,
             }
         }

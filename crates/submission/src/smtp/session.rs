@@ -69,12 +69,24 @@ pub(super) enum Flow {
     StartTls,
 }
 
+/// How a session ended.
+#[derive(Debug)]
+pub(super) enum End<S> {
+    Over,
+    /// The client went away between an accepted MAIL and the reply to its message.
+    InsideTransaction,
+    /// The stream is to be upgraded to TLS.
+    StartTls(S),
+}
+
 pub(super) struct Session<'a, S> {
     pub(super) context: &'a Context,
     pub(super) connection: Connection<S>,
     pub(super) client: Client,
     pub(super) transaction: Option<Envelope>,
     pub(super) counted: Counted,
+    /// Content is coming in; it belongs to no transaction any more and to no message yet.
+    pub(super) is_receiving: bool,
     lines: LineReader,
     started: Instant,
     /// Content of the message that is coming in; kept to be used again.
@@ -106,6 +118,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             client,
             transaction: None,
             counted: Counted::default(),
+            is_receiving: false,
             lines,
             started: Instant::now(),
             content: Vec::new(),
@@ -113,18 +126,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     }
 
     /// Greets, or tells the client that it has no business here; then [`Session::run`].
-    pub(super) async fn greet_and_run(mut self) -> Option<S> {
+    pub(super) async fn greet_and_run(mut self) -> End<S> {
         if self.context.config.auth == AuthMode::Off && !self.is_trusted_network() {
             self.say(&replies::address_not_served(self.client.peer));
             self.connection.close().await;
-            return None;
+            return End::Over;
         }
         self.connection.say(&replies::greeting(&self.context.config.hostname));
         self.run().await
     }
 
-    /// Serves the client to the end. The stream comes back when it is to be upgraded to TLS.
-    pub(super) async fn run(mut self) -> Option<S> {
+    /// Serves the client to the end.
+    pub(super) async fn run(mut self) -> End<S> {
         tracing::debug!(event = "smtp_session_started", peer = %self.client.peer, tls = self.client.tls);
         let mut line = Vec::new();
         let end = loop {
@@ -134,20 +147,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             }
         };
         tracing::debug!(event = "smtp_session_ended", peer = %self.client.peer, messages = self.counted.messages);
+        let left = if self.transaction.is_some() || self.is_receiving { End::InsideTransaction } else { End::Over };
         match end {
-            Ok(Flow::StartTls) => return self.connection.into_stream().await.ok(),
+            Ok(Flow::StartTls) => return self.connection.into_stream().await.map_or(End::Over, End::StartTls),
             Ok(_) => {}
             Err(Gone::ShuttingDown) => self.say(&replies::shutting_down()),
             Err(Gone::TimedOut) => self.say(&replies::timed_out()),
             // In the middle of a message this is worth knowing, at its end it is how many clients say goodbye.
-            Err(Gone::Closed) => return None,
+            Err(Gone::Closed) => return left,
             Err(Gone::Broken(error)) => {
                 tracing::debug!(event = "smtp_connection_lost", peer = %self.client.peer, %error);
-                return None;
+                return left;
             }
         }
         self.connection.close().await;
-        None
+        left
     }
 
     /// One line and its reply.

@@ -36,7 +36,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             Err(refusal) => Ok(self.answer(&refused(&refusal))),
             Ok(incoming) => {
                 self.answer(&replies::go_ahead());
-                self.receive(incoming).await
+                self.is_receiving = true;
+                let flow = self.receive(incoming).await?;
+                self.is_receiving = false;
+                Ok(flow)
             }
         }
     }

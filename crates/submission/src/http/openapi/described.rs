@@ -10,8 +10,8 @@ use utoipa::{IntoResponses, ToSchema};
 use crate::http::Problem;
 
 /// What every call may answer.
-#[derive(IntoResponses)]
-pub(in crate::http) enum AnyCall {
+#[derive(Debug, IntoResponses)]
+pub enum AnyCall {
     /// No valid token
     #[response(status = 401, content_type = "application/problem+json", headers(("WWW-Authenticate" = String, description = "`Bearer`")))]
     NoToken(Problem),
@@ -26,12 +26,12 @@ pub(in crate::http) enum AnyCall {
 /// RFC 3339. Answers are in UTC.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
-pub(in crate::http) struct DateTime(String);
+pub struct DateTime(String);
 
 /// See `docs/operations.md` for what each means.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::http) enum MessageStatus {
+pub enum MessageStatus {
     Queued,
     Sending,
     Sent,
@@ -53,7 +53,7 @@ pub(in crate::http) enum RecipientStatusName {
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::http) enum WayIn {
+pub enum WayIn {
     Smtp,
     Http,
     Sendmail,
@@ -62,7 +62,7 @@ pub(in crate::http) enum WayIn {
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::http) enum PriorityName {
+pub enum PriorityName {
     High,
     Normal,
     Bulk,
@@ -70,7 +70,7 @@ pub(in crate::http) enum PriorityName {
 
 /// What failed, why, what to do, and who must do it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct ExplanationView {
+pub struct ExplanationView {
     what: String,
     #[serde(default)]
     why: String,
@@ -105,7 +105,7 @@ pub(in crate::http) struct EventView {
 /// The message as it is (RFC 5322), header and body.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(value_type = String, format = Binary)]
-pub(in crate::http) struct RawMessage(Vec<u8>);
+pub struct RawMessage(Vec<u8>);
 
 /// One mailbox, or several: `Name <user@example.org>`.
 #[derive(Debug, Deserialize, ToSchema)]

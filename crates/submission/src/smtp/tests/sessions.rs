@@ -271,7 +271,7 @@ async fn commands_that_came_together_are_answered_in_one_write() {
     let session = tokio::spawn(async move {
         let timeout = context.shared.limits.write_timeout;
         let connection = Connection::new(stream, timeout, &CancellationToken::new());
-        Session::new(&context, connection, Peer::new([127, 0, 0, 1].into())).greet_and_run().await.is_some()
+        Session::new(&context, connection, Peer::new([127, 0, 0, 1].into())).greet_and_run().await
     });
     let mut client = Client::new(near);
     client.reply().await;
@@ -290,7 +290,7 @@ async fn commands_that_came_together_are_answered_in_one_write() {
     }
     assert!(largest.load(Ordering::SeqCst) < 17 * 1024, "{largest:?}");
     client.ask("QUIT").await;
-    assert!(!session.await.unwrap());
+    assert!(matches!(session.await.unwrap(), End::Over));
 }
 
 #[tokio::test]
