@@ -1,13 +1,14 @@
 //! What every page needs.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use admin::{Flows, Refused};
 use admin::people::{OpenIdGate, SessionPolicy, SetupToken, SignInGate};
+use admin::{Flows, Refused};
 use jiff::Timestamp;
-use relay::Network;
+use relay::{Clock, Network};
 use store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +64,6 @@ impl ConsoleConfig {
 #[derive(Debug, Clone)]
 pub struct Console(Arc<Shared>);
 
-#[derive(Debug)]
 pub struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) config: ConsoleConfig,
@@ -73,22 +73,41 @@ pub struct Shared {
     pub(crate) flows: Flows,
     /// Places for pages that follow what happens.
     pub(crate) listeners: Arc<Semaphore>,
+    clock: Clock,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl Console {
     pub fn new(store: Arc<dyn Store>, config: ConsoleConfig) -> Self {
+        Self::with_clock(store, config, Arc::new(Timestamp::now))
+    }
+
+    /// With another clock than the machine's.
+    pub fn with_clock(store: Arc<dyn Store>, config: ConsoleConfig, clock: Clock) -> Self {
         let openid = OpenIdGate::new(config.network.clone(), config.address("/sign-in/openid/callback"));
         let listeners = Arc::new(Semaphore::new(MAX_LISTENERS));
-        Self(Arc::new(Shared { store, config, gate: SignInGate::default(), openid, flows: Flows::default(), listeners }))
+        Self(Arc::new(Shared {
+            store,
+            config,
+            gate: SignInGate::default(),
+            openid,
+            flows: Flows::default(),
+            listeners,
+            clock,
+        }))
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
     }
 
-    #[expect(clippy::unused_self, reason = "where a test would put its own clock")]
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::now()
+        (self.clock)()
     }
 
     /// Whether browsers reach us by https: then cookies are for https alone.

@@ -37,8 +37,8 @@ impl FormView {
         self
     }
 
-    pub(crate) fn at_version(mut self, version: u64) -> Self {
-        self.version = Some(version);
+    pub(crate) fn at_version(mut self, version: Option<u64>) -> Self {
+        self.version = version;
         self
     }
 }

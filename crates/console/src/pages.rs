@@ -24,9 +24,9 @@ mod tokens;
 mod users;
 mod welcome;
 
+use ::settings::Role;
 use axum::Router;
 use axum::routing::get;
-use ::settings::Role;
 
 use crate::Console;
 use crate::assets;
@@ -170,6 +170,8 @@ fn system_settings(pages: Pages) -> Pages {
     pages
         .view("/settings", Role::Administrator, settings::emails::show)
         .action("/settings", Role::Administrator, settings::emails::save)
-        .action("/settings/test-message", Role::Operator, settings::test_message::send)
+        .view("/test-message", Role::Operator, settings::test_message::show)
+        .action("/test-message", Role::Operator, settings::test_message::send)
         .view("/welcome", Role::Administrator, welcome::show)
+        .view("/welcome/test/{id}", Role::Administrator, welcome::test::show)
 }

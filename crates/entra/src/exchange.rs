@@ -199,6 +199,13 @@ impl Exchange {
     /// Asks once what became of a device code (RFC 8628 §3.4). The `oauth2` crate would go on asking by itself, and keep
     /// Entra's reasons to itself.
     pub(crate) async fn device_code(&self, device_code: &SecretString) -> Result<Answer, EntraError> {
+        let request = form_request(self.client.token_uri().as_str(), self.device_form(device_code)?)?;
+        let carrier = self.carrier();
+        in_time(async { self.answer(&carrier, read_answer(carrier.clone().carry(request).await)) }).await
+    }
+
+    /// Apart from the request: the serializer is not `Send`, and may not live while something is waited for.
+    fn device_form(&self, device_code: &SecretString) -> Result<String, EntraError> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", DEVICE_GRANT)
             .append_pair("device_code", device_code.expose_secret())
@@ -209,9 +216,7 @@ impl Exchange {
         for (name, value) in self.assertion()? {
             form.append_pair(name, &value);
         }
-        let request = form_request(self.client.token_uri().as_str(), form.finish())?;
-        let carrier = self.carrier();
-        in_time(async { self.answer(&carrier, read_answer(carrier.clone().carry(request).await)) }).await
+        Ok(form.finish())
     }
 
     pub(crate) fn carrier(&self) -> Carrier {

@@ -29,6 +29,8 @@ use test::TestView;
 pub(super) struct AuthenticationState {
     pub(super) class: &'static str,
     pub(super) words: String,
+    /// Mail can leave by it, as far as can be told without asking Microsoft.
+    pub(super) is_set_up: bool,
 }
 
 impl AuthenticationState {
@@ -47,7 +49,7 @@ impl AuthenticationState {
     }
 
     fn of_grant(grant: Option<&GrantSummary>) -> Self {
-        let state = |class, words| Self { class, words };
+        let state = |class, words| Self { class, words, is_set_up: class == "state-ok" };
         match grant {
             None => state("state-warn", "nobody has signed in yet".to_owned()),
             Some(GrantSummary { dead: Some(why), .. }) => state("state-fail", format!("ended: {}", why.what)),
@@ -60,13 +62,17 @@ impl AuthenticationState {
             return Self::missing();
         }
         match &row.expiry {
-            Some((class, words)) => Self { class, words: format!("{}, {}", row.credential, until(words)) },
-            None => Self { class: "state-ok", words: row.credential.to_owned() },
+            Some((class, words)) => Self {
+                class,
+                words: format!("{}, {}", row.credential, until(words)),
+                is_set_up: *class != "state-fail",
+            },
+            None => Self { class: "state-ok", words: row.credential.to_owned(), is_set_up: true },
         }
     }
 
     fn missing() -> Self {
-        Self { class: "state-fail", words: "no credential yet".to_owned() }
+        Self { class: "state-fail", words: "no credential yet".to_owned(), is_set_up: false }
     }
 }
 

@@ -51,7 +51,7 @@ impl Row {
             (false, Some(_)) => "Certificate",
             (false, None) => "none yet",
         };
-        let by_secret = tenant.client_secret_expires.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
+        let by_secret = tenant.client_secret_expires.and_then(|date| date.to_zoned_datetime(TimeZone::UTC).ok());
         let by_certificate = tenant.certificate.as_ref().map(|certificate| certificate.not_after);
         let ends = by_secret.map(|end| end.timestamp()).or(by_certificate);
         let expiry = ends.map(|end| expiry(end, now));

@@ -65,7 +65,11 @@ impl AccountForm {
             name: self.name.trim().to_owned(),
             password: given(password).or(typed(&self.password_by, &self.password, "password")?),
             token: given(token).or(typed(&self.token_by, &self.token, "token")?),
-            allowed_senders: parse_list(&self.allowed_senders, "allowed_senders", "Write *@example.org or a@example.org.")?,
+            allowed_senders: parse_list(
+                &self.allowed_senders,
+                "allowed_senders",
+                "Write *@example.org or a@example.org.",
+            )?,
             networks: parse_list(&self.networks, "networks", "Write it as 10.0.0.0/8.")?,
             messages_per_minute: rate.map_err(|_| {
                 Refused::new("this is no number", "Write a whole number, as 60.").at("messages_per_minute")
@@ -74,10 +78,10 @@ impl AccountForm {
     }
 
     pub(super) fn view(&self, known: Option<&AccountView>) -> FormView {
-        let (action, cancel) = match known {
-            Some(known) => (format!("/integration/accounts/{}/edit", known.id), "/integration/accounts"),
-            None => ("/integration/accounts/add".to_owned(), "/integration/accounts"),
-        };
+        let action = known.map_or_else(
+            || "/integration/accounts/add".to_owned(),
+            |known| format!("/integration/accounts/{}/edit", known.id),
+        );
         let has_password = known.is_some_and(|known| known.has_password);
         let has_token = known.is_some_and(|known| known.has_token);
         let fields = vec![
@@ -95,7 +99,7 @@ impl AccountForm {
             Field::number("messages_per_minute", "Messages per minute", &self.messages_per_minute)
                 .hint("Left empty: no limit."),
         ];
-        FormView { version: self.version, ..FormView::new(action, cancel, fields) }
+        FormView::new(action, "/integration/accounts", fields).at_version(self.version)
     }
 }
 

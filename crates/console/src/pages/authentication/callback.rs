@@ -91,15 +91,10 @@ fn failed(visitor: &Visitor, back: String, error: Option<ExplanationView>) -> Re
     Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
 }
 
-fn consented(
-    console: &Console,
-    visitor: &Visitor,
-    connection: &str,
-    answer: &Answer,
-) -> Result<Response, PageError> {
+fn consented(console: &Console, visitor: &Visitor, connection: &str, answer: &Answer) -> Result<Response, PageError> {
     let back = place(console, visitor, Some(connection))?;
-    let is_granted = answer.error.is_none()
-        && answer.admin_consent.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let is_granted =
+        answer.error.is_none() && answer.admin_consent.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("true"));
     if is_granted {
         let frame = Frame::new(visitor, "Admin consent was granted");
         return page(&CallbackPage { frame, back, is_consent: true, error: None });

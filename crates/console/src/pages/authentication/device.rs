@@ -46,6 +46,7 @@ pub(in crate::pages) async fn begin(
     let request = SignInRequest {
         connection: &id,
         shared_mailboxes: form.shared == "on",
+        login_hint: None,
         session_digest: &visitor.signed_in.session.digest,
     };
     let (store, actor, network) = (console.store(), visitor.actor(), &console.config.network);

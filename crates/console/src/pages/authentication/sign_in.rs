@@ -39,19 +39,19 @@ pub(in crate::pages) async fn begin(
     Path(id): Path<String>,
     Submitted(form): Submitted<SignInForm>,
 ) -> Result<Response, PageError> {
+    let hint = optional(&form.login_hint);
     let request = SignInRequest {
         connection: &id,
         shared_mailboxes: form.shared == "on",
+        login_hint: hint.as_deref(),
         session_digest: &visitor.signed_in.session.digest,
     };
-    let hint = optional(&form.login_hint);
     let url = admin::begin_sign_in(
         console.store(),
         &console.flows,
         visitor.actor(),
         &request,
         &redirect_uri(&console),
-        hint.as_deref(),
         &console.config.network,
         console.now(),
     )

@@ -15,7 +15,7 @@ use crate::guard::{Submitted, Visitor};
 use crate::pages::tenants;
 
 #[derive(Template)]
-#[template(path = "integration/form.html")]
+#[template(path = "integration/connection_form.html")]
 struct ConnectionFormPage {
     frame: Frame,
     form: FormView,

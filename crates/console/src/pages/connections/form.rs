@@ -89,9 +89,8 @@ impl ConnectionForm {
         let in_flight = optional(&self.in_flight).map(|text| text.parse()).transpose();
         Ok(ConnectionEntry {
             name: optional(&self.name),
-            service: service.ok_or_else(|| {
-                Refused::new("there is no such service", "Choose one of the list.").at("service")
-            })?,
+            service: service
+                .ok_or_else(|| Refused::new("there is no such service", "Choose one of the list.").at("service"))?,
             tenant: tenants.iter().find(|tenant| tenant.id == self.tenant).map(|tenant| tenant.name.clone()),
             permission: if self.permission == "delegated" { Permission::Delegated } else { Permission::Application },
             large_messages: self.large_messages == "on",
@@ -108,8 +107,8 @@ impl ConnectionForm {
     }
 
     pub(super) fn view(&self, action: String, tenants: &[TenantView]) -> FormView {
-        let name = Field::text("name", "Name", &self.name)
-            .hint("Generated from service and tenant until you change it.");
+        let name =
+            Field::text("name", "Name", &self.name).hint("Generated from service and tenant until you change it.");
         let mut fields = vec![
             name,
             Field::select("service", "Service", &self.service, service_choices()).required(),
@@ -117,8 +116,8 @@ impl ConnectionForm {
         ];
         fields.extend(self.new_tenant_fields());
         fields.extend(self.behaviour_fields());
-        let view = FormView::new(action, "/integration/connections", fields);
-        FormView { version: self.version, then: Some((THEN_AUTHENTICATE, "Setup Authentication")), ..view }
+        let view = FormView::new(action, "/integration/connections", fields).at_version(self.version);
+        FormView { then: Some((THEN_AUTHENTICATE, "Setup Authentication")), ..view }
     }
 
     fn new_tenant_fields(&self) -> Vec<Field> {
@@ -156,7 +155,11 @@ impl ConnectionForm {
 fn service_choices() -> Vec<Choice> {
     let choice = |service: admin::ServiceView| {
         let later = if service.is_available { "" } else { " (not in this version)" };
-        Choice { value: service.name.to_owned(), text: format!("{}{later}", service.name), disabled: !service.is_available }
+        Choice {
+            value: service.name.to_owned(),
+            text: format!("{}{later}", service.name),
+            disabled: !service.is_available,
+        }
     };
     admin::list_services().into_iter().map(choice).collect()
 }

@@ -68,7 +68,7 @@ impl RouteForm {
             Field::select("mailbox_of", "Send from", &self.mailbox_of, mailboxes),
             Field::email("mailbox", "Mailbox Email Address", &self.mailbox).shown_when("mailbox_of", &[ADDRESS]),
         ];
-        FormView { version: self.version, ..FormView::new(action, "/integration/routes", fields) }
+        FormView::new(action, "/integration/routes", fields).at_version(self.version)
     }
 }
 

@@ -108,8 +108,7 @@ impl EmailsForm {
             modern(Field::select("connection_type", "SMTP Server Connection Type", &self.connection_type, types)),
             enabled(Field::select("from_policy", "From of messages", &self.from_policy, policies)),
         ];
-        let form = FormView::new("/settings", "/", fields);
-        FormView { version: self.version, ..form }
+        FormView::new("/settings", "/", fields).at_version(self.version)
     }
 }
 

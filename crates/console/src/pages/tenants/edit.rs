@@ -15,7 +15,7 @@ use crate::frame::{Frame, page};
 use crate::guard::{Submitted, Visitor};
 
 #[derive(Template)]
-#[template(path = "integration/form.html")]
+#[template(path = "integration/connection_form.html")]
 struct TenantFormPage {
     frame: Frame,
     form: FormView,
@@ -37,8 +37,7 @@ fn form(values: &TenantForm, known: Option<&TenantView>) -> FormView {
     );
     let mut fields = vec![Field::text("name", "Name", &values.name).required()];
     fields.extend(values.fields.fields(known));
-    let form = FormView::new(action, "/integration/tenants", fields);
-    FormView { version: values.version, ..form }
+    FormView::new(action, "/integration/tenants", fields).at_version(values.version)
 }
 
 fn form_page(visitor: &Visitor, known: Option<&TenantView>, form: FormView) -> Result<Response, PageError> {

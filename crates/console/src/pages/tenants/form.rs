@@ -110,9 +110,10 @@ impl TenantFields {
             let text = secret.as_ref().map(|secret| secret.expose_secret().trim()).unwrap_or_default();
             (!text.is_empty()).then(|| SecretValue::from(SecretString::from(text)))
         };
-        let expires = optional(&self.client_secret_expires).map(|text| text.parse()).transpose().map_err(|_| {
-            Refused::new("the date is not one", "Write it as 2027-11-01.").at("client_secret_expires")
-        })?;
+        let expires = optional(&self.client_secret_expires)
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|_| Refused::new("the date is not one", "Write it as 2027-11-01.").at("client_secret_expires"))?;
         let client_secret = given(&self.client_secret).filter(|_| self.credential == SECRET);
         let certificate = given(&self.certificate).filter(|_| self.credential == OWN);
         if self.credential == OWN && certificate.is_none() {
@@ -209,7 +210,11 @@ mod tests {
             (KEEP, false, false), // what is stored stays
         ] {
             let entry = TenantFields { credential: credential.to_owned(), ..typed() }.entry("Contoso").unwrap();
-            assert_eq!((entry.client_secret.is_some(), entry.certificate.is_some()), (secret, certificate), "{credential}");
+            assert_eq!(
+                (entry.client_secret.is_some(), entry.certificate.is_some()),
+                (secret, certificate),
+                "{credential}"
+            );
         }
     }
 
