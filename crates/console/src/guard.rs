@@ -129,6 +129,16 @@ impl Pages {
         self
     }
 
+    /// Files that are the same for everybody, and no secret.
+    pub(crate) fn files<H, T>(mut self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Console>,
+        T: 'static,
+    {
+        self.router = self.router.route(path, get(handler));
+        self
+    }
+
     pub(crate) fn into_router(self) -> Router {
         let router = self.router.fallback(nothing_here).method_not_allowed_fallback(wrong_method);
         let hosts = from_fn_with_state(self.console.clone(), origin::check_host);
@@ -189,6 +199,23 @@ async fn check(console: &Console, needs: Needs, request: &mut Request) -> Result
     }
     request.extensions_mut().insert(visitor);
     Ok(())
+}
+
+/// For the API: who came with the console's cookie; `None`: nobody. A request that may change something comes from a page
+/// of ours and carries the session's token in the header.
+pub(crate) async fn recognise_script(console: &Console, request: &Request) -> Result<Option<Visitor>, PageError> {
+    let visitor = visitor::recognise(console, request.headers(), request.uri()).await?;
+    let Some(visitor) = visitor else { return Ok(None) };
+    if !request.method().is_safe() {
+        origin::check_same_origin(console, request)?;
+        csrf::check_header(console, &visitor, request.headers())?;
+    }
+    Ok(Some(visitor))
+}
+
+/// Whether the request was meant for us, by the name it calls us.
+pub(crate) fn known_host(console: &Console, request: &Request) -> Result<(), PageError> {
+    origin::known_host(console, request)
 }
 
 fn refused(error: PageError) -> Box<Response> {

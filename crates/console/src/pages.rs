@@ -26,7 +26,6 @@ mod welcome;
 
 use ::settings::Role;
 use axum::Router;
-use axum::routing::get;
 
 use crate::Console;
 use crate::assets;
@@ -36,7 +35,7 @@ pub(crate) use events::MAX_LISTENERS;
 
 /// The console, to be merged with the other routes of the HTTP listener.
 pub fn router(console: Console) -> Router {
-    all(console).into_router().merge(Router::new().route("/assets/{*name}", get(assets::serve)))
+    all(console).files("/assets/{*name}", assets::serve).into_router()
 }
 
 pub(crate) fn all(console: Console) -> Pages {

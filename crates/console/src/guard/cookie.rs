@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
 
 /// With TLS the prefix makes the browser refuse a cookie that another host or plain http set.
-const SECURE_SESSION: &str = "__Host-postern-session";
+const SECURE_PREFIX: &str = "__Host-";
 const SESSION: &str = "postern-session";
 const THEME: &str = "postern-theme";
 
@@ -13,18 +13,27 @@ const THEME: &str = "postern-theme";
 pub(crate) struct Cookies(Vec<(String, String)>);
 
 impl Cookies {
+    /// A cookie that is not ASCII is none of ours: another host of the same domain may plant it, and must neither pass
+    /// for ours (a browser knows a prefix only at the very start of a name) nor hide ours.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        let lines = headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
+        let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
+        let ours = pairs.filter_map(|pair| str::from_utf8(pair).ok().filter(|pair| pair.is_ascii()));
+        let named = ours.filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='));
+        Self(named.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// One that [`set_cookie`] made.
+    pub(crate) fn guarded(&self, name: &str, is_secure: bool) -> Option<&str> {
+        self.get(&full_name(name, is_secure)).filter(|value| !value.is_empty())
+    }
+
     pub(crate) fn session(&self, is_secure: bool) -> Option<SecretString> {
-        self.get(session_name(is_secure)).filter(|value| !value.is_empty()).map(SecretString::from)
+        self.guarded(SESSION, is_secure).map(SecretString::from)
     }
 
     /// `light`, `dark`, or nothing: as the system has it.
@@ -37,21 +46,22 @@ impl Cookies {
     }
 }
 
-fn session_name(is_secure: bool) -> &'static str {
-    if is_secure { SECURE_SESSION } else { SESSION }
+fn full_name(name: &str, is_secure: bool) -> String {
+    if is_secure { format!("{SECURE_PREFIX}{name}") } else { name.to_owned() }
 }
 
 /// `Set-Cookie` for a session's token; `None` ends it. `Lax`, not `Strict`: the way back from a sign-in at Microsoft is
 /// a navigation from another site.
 pub(crate) fn session_cookie(token: Option<&SecretString>, is_secure: bool) -> String {
-    let name = session_name(is_secure);
     let value = token.map_or("", |token| token.expose_secret());
-    set_cookie(name, value, token.is_none(), is_secure)
+    set_cookie(SESSION, value, token.is_none(), is_secure)
 }
 
+/// `Set-Cookie` for a cookie that no script sees; with TLS, under the prefix.
 pub(crate) fn set_cookie(name: &str, value: &str, ends: bool, is_secure: bool) -> String {
     let end = if ends { "; Max-Age=0" } else { "" };
     let secure = if is_secure { "; Secure" } else { "" };
+    let name = full_name(name, is_secure);
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{end}")
 }
 
@@ -84,5 +94,18 @@ mod tests {
         assert!(cookies.session(true).is_none());
         assert_eq!(cookies.session(false).unwrap().expose_secret(), "planted");
         assert_eq!(cookies.theme(), "dark");
+    }
+
+    #[test]
+    fn what_another_host_plants_neither_passes_for_ours_nor_hides_it() {
+        let of = |line: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
+            Cookies::of(&headers).session(true).map(|token| token.expose_secret().to_owned())
+        };
+        // An em space before the name: to the browser no prefix, to a reader that trims all white space ours.
+        assert_eq!(of("\u{2003}__Host-postern-session=planted".as_bytes()), None);
+        assert_eq!(of("x=\u{1F36A}; __Host-postern-session=ours".as_bytes()).as_deref(), Some("ours"));
+        assert_eq!(of(b"x=\xff; __Host-postern-session=ours").as_deref(), Some("ours"));
     }
 }

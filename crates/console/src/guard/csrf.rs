@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use serde::de::DeserializeOwned;
 
@@ -28,21 +28,30 @@ pub(super) async fn check(console: &Console, visitor: &Visitor, request: &mut Re
             given
         }
     };
+    compare(console, visitor, given.as_deref())
+}
+
+/// Looks at the header alone: for requests that no form can make.
+pub(super) fn check_header(console: &Console, visitor: &Visitor, headers: &HeaderMap) -> Result<(), PageError> {
+    compare(console, visitor, headers.get(HEADER).and_then(|value| value.to_str().ok()))
+}
+
+fn compare(console: &Console, visitor: &Visitor, given: Option<&str>) -> Result<(), PageError> {
     let session = &visitor.signed_in.session;
-    if given.is_some_and(|given| admin::people::csrf_matches(console.store(), session, &given)) {
+    if given.is_some_and(|given| admin::people::csrf_matches(console.store(), session, given)) {
         return Ok(());
     }
-    tracing::warn!(event = "csrf_refused", actor = visitor.signed_in.actor.name(), path = request.uri().path());
+    tracing::warn!(event = "csrf_refused", actor = visitor.signed_in.actor.name(), path = visitor.path);
     let what = "The request does not come from a page of this session";
     Err(PageError::new(StatusCode::FORBIDDEN, what, "Reload the page and do it again."))
 }
 
 async fn whole_body(body: Body) -> Result<Vec<u8>, PageError> {
-    let too_long = "Shorten what you entered.";
-    match Limited::new(body, MAX_FORM_BYTES).collect().await {
-        Ok(collected) => Ok(collected.to_bytes().to_vec()),
-        Err(_) => Err(PageError::new(StatusCode::PAYLOAD_TOO_LARGE, "The form is too long, or broke off", too_long)),
-    }
+    let collected = Limited::new(body, MAX_FORM_BYTES).collect().await.map_err(|_| {
+        let what = "The form is too long, or broke off";
+        PageError::new(StatusCode::PAYLOAD_TOO_LARGE, what, "Shorten what you entered.")
+    })?;
+    Ok(collected.to_bytes().to_vec())
 }
 
 /// A form of ours. A field that occurs several times is a list; an unknown one is passed over.
@@ -52,7 +61,10 @@ pub(crate) struct Submitted<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<Console> for Submitted<T> {
     type Rejection = PageError;
 
-    async fn from_request(request: Request, console: &Console) -> Result<Self, PageError> {
+    async fn from_request(mut request: Request, console: &Console) -> Result<Self, PageError> {
+        // Of forms that need no session nobody measured the length yet.
+        let body = whole_body(std::mem::take(request.body_mut())).await?;
+        *request.body_mut() = Body::from(body);
         let form = axum_extra::extract::Form::<T>::from_request(request, console).await;
         form.map(|form| Self(form.0)).map_err(|error| {
             tracing::info!(event = "form_not_understood", %error);

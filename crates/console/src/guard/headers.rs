@@ -18,7 +18,17 @@ pub(crate) fn set_policy(headers: &mut HeaderMap, policy: &'static str) {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
 }
 
-pub(super) async fn add(request: Request, next: Next, is_secure: bool) -> Response {
+/// The length of a compressed answer tells whether what another site put into the address is like a secret on the page
+/// (BREACH): answers to links from elsewhere are not compressed.
+fn leave_whole_for_others(headers: &mut HeaderMap) {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        headers.remove(header::ACCEPT_ENCODING);
+    }
+}
+
+pub(super) async fn add(mut request: Request, next: Next, is_secure: bool) -> Response {
+    leave_whole_for_others(request.headers_mut());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let defaults = [
@@ -32,6 +42,8 @@ pub(super) async fn add(request: Request, next: Next, is_secure: bool) -> Respon
             HeaderName::from_static("permissions-policy"),
             "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
         ),
+        // A link in a mail or a log must not tell a name server that somebody looked.
+        (HeaderName::from_static("x-dns-prefetch-control"), "off"),
         // What a page shows is for who is signed in now.
         (header::CACHE_CONTROL, "no-store"),
     ];

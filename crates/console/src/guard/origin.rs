@@ -11,14 +11,21 @@ use crate::error::PageError;
 
 /// A name that is not ours is an attack (DNS rebinding) or a proxy that was not told `public_url`.
 pub(super) async fn check_host(State(console): State<Console>, request: Request, next: Next) -> Response {
-    let host = host_of(&request);
-    if host.as_deref().is_some_and(|host| is_ours(&console, host)) {
-        return next.run(request).await;
+    match known_host(&console, &request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+pub(super) fn known_host(console: &Console, request: &Request) -> Result<(), PageError> {
+    let host = host_of(request);
+    if host.as_deref().is_some_and(|host| is_ours(console, host)) {
+        return Ok(());
     }
     tracing::warn!(event = "host_refused", host = host.as_deref().unwrap_or_default());
     let what = format!("This server is not called {}", host.as_deref().unwrap_or("that"));
     let fix = "Set public_url in postern.toml to the address that browsers use.";
-    PageError::new(StatusCode::MISDIRECTED_REQUEST, what, fix).into_response()
+    Err(PageError::new(StatusCode::MISDIRECTED_REQUEST, what, fix))
 }
 
 fn host_of(request: &Request) -> Option<String> {
@@ -45,8 +52,8 @@ pub(super) fn check_same_origin(console: &Console, request: &Request) -> Result<
         Some(site) => site == "same-origin" || site == "none",
         None => match text(headers, "origin") {
             Some(origin) => {
-                let origin = Url::parse(origin).ok().and_then(|origin| authority(&origin));
-                origin.is_some_and(|origin| is_ours(console, &origin))
+                let origin = Url::parse(origin).ok().filter(|origin| is_our_scheme(console, origin));
+                origin.and_then(|origin| authority(&origin)).is_some_and(|origin| is_ours(console, &origin))
             }
             None => true,
         },
@@ -57,6 +64,11 @@ pub(super) fn check_same_origin(console: &Console, request: &Request) -> Result<
     tracing::warn!(event = "cross_site_refused", path = request.uri().path());
     let what = "The request comes from a page of another site";
     Err(PageError::new(StatusCode::FORBIDDEN, what, "Open the console itself and do it there."))
+}
+
+/// Whoever sits between us and a browser can make pages of plain http in our name.
+fn is_our_scheme(console: &Console, origin: &Url) -> bool {
+    origin.scheme() == "https" || !console.is_secure()
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

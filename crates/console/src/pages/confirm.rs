@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
+use url::Url;
 
 use super::sign_in::{openid, signed_in, status_of};
 use crate::Console;
@@ -24,6 +25,14 @@ struct ConfirmPage {
     has_password: bool,
     asks_code: bool,
     problem: Option<String>,
+}
+
+/// Leads on to the provider. A page of its own, because the policy of our pages lets no form end at another host.
+#[derive(Template)]
+#[template(path = "confirm_away.html")]
+struct AwayPage {
+    theme: &'static str,
+    url: Url,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,5 +95,7 @@ pub(super) async fn submit(
 async fn with_the_provider(console: &Console, visitor: &Visitor) -> Result<Response, PageError> {
     let begun = console.openid.begin(console.store(), Some(&visitor.signed_in), console.now()).await;
     let redirect = begun.map_err(|error| PageError::bad_request(sentence(&error.to_string())))?;
-    Ok(openid::away(console, redirect.url.as_str(), &redirect.pending))
+    let mut response = page(&AwayPage { theme: visitor.theme, url: redirect.url })?;
+    openid::keep(console, &mut response, &redirect.pending);
+    Ok(response)
 }

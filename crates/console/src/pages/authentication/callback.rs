@@ -53,7 +53,7 @@ pub(in crate::pages) async fn finish(
     if let Some(connection) = answer.state.strip_prefix(CONSENT) {
         return consented(&console, &visitor, connection, &answer);
     }
-    let back = place(&console, &visitor, Cookies::of(&headers).get(WENT_FOR))?;
+    let back = place(&console, &visitor, Cookies::of(&headers).guarded(WENT_FOR, console.is_secure()))?;
     let callback = Callback {
         state: answer.state,
         code: answer.code,

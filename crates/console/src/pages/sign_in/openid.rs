@@ -17,15 +17,15 @@ const PENDING: &str = "postern-openid";
 
 pub(in crate::pages) async fn begin(State(console): State<Console>) -> Result<Response, PageError> {
     let redirect = console.openid.begin(console.store(), None, console.now()).await.map_err(|error| refused(&error))?;
-    Ok(away(&console, redirect.url.as_str(), &redirect.pending))
+    let mut response = Redirect::to(redirect.url.as_str()).into_response();
+    keep(&console, &mut response, &redirect.pending);
+    Ok(response)
 }
 
-/// To the provider, with what the browser keeps until it comes back.
-pub(in crate::pages) fn away(console: &Console, url: &str, pending: &SecretString) -> Response {
-    let mut response = Redirect::to(url).into_response();
+/// What the browser keeps until it comes back.
+pub(in crate::pages) fn keep(console: &Console, response: &mut Response, pending: &SecretString) {
     let cookie = set_cookie(PENDING, pending.expose_secret(), false, console.is_secure());
     add_cookie(response.headers_mut(), &format!("{cookie}; Max-Age=600"));
-    response
 }
 
 pub(in crate::pages) async fn finish(
@@ -33,7 +33,7 @@ pub(in crate::pages) async fn finish(
     parts: Parts,
     Query(answer): Query<OpenIdAnswer>,
 ) -> Result<Response, PageError> {
-    let pending = Cookies::of(&parts.headers).get(PENDING).map(SecretString::from);
+    let pending = Cookies::of(&parts.headers).guarded(PENDING, console.is_secure()).map(SecretString::from);
     let pending = pending.ok_or_else(|| refused(&OpenIdError::NotBegun))?;
     let client = client(&console, &parts);
     let finished = console.openid.finish(console.store(), &pending, &answer, &client, console.now()).await;
