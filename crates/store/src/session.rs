@@ -35,3 +35,10 @@ pub struct Grant {
     /// Why it is over: somebody must sign in again.
     pub dead: Option<Explanation>,
 }
+
+impl Grant {
+    /// Whether somebody must hear that this took the place of `earlier`: it died, or is alive again.
+    pub(crate) fn is_news_after(&self, earlier: &Self) -> bool {
+        self.dead.is_some() != earlier.dead.is_some()
+    }
+}

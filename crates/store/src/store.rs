@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use mail::MessageId;
 use serde::{Deserialize, Serialize};
 use settings::{
-    Account, AccountId, ApiToken, ApiTokenId, Connection, ConnectionId, Emails, Route, RoutedTo, Settings, SignIn,
-    Tenant, TenantId, User, UserId,
+    Account, AccountId, ApiToken, ApiTokenId, Connection, ConnectionId, Emails, Route, RoutedTo, Sealed, Settings,
+    SignIn, Tenant, TenantId, User, UserId,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -194,6 +194,15 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Replaces the grant, or forgets it (`None`). Announced as [`Change::Grant`].
     async fn put_grant(&self, connection: &ConnectionId, grant: Option<Grant>) -> Result<(), StoreError>;
 
+    /// Replaces the grant if the refresh token that is kept still is `expected`, sealed as it was read; returns whether
+    /// so. A rotation is nobody's news: announced only if the grant died, or came back to life.
+    async fn put_grant_if(
+        &self,
+        connection: &ConnectionId,
+        expected: &Sealed,
+        grant: Grant,
+    ) -> Result<bool, StoreError>;
+
     /// Seals and opens the secrets in the settings.
     fn key_ring(&self) -> Arc<KeyRing>;
 
@@ -216,7 +225,7 @@ pub enum Change {
     Settings {
         version: u64,
     },
-    /// A user granted this delegated connection something, or the grant ended.
+    /// A user granted this delegated connection something, or the grant ended. Not: its refresh token was rotated.
     Grant(ConnectionId),
     /// Anything may have changed (another process wrote): look at everything once.
     Everything,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mail::{Address, MessageId};
-use settings::{AccountId, ConnectionId, RoutedTo, Settings, UserId};
+use settings::{AccountId, ConnectionId, RoutedTo, Sealed, Settings, UserId};
 use tokio::sync::{broadcast, watch};
 
 use super::held::Held;
@@ -283,6 +283,24 @@ impl Store for ModelStore {
             }
             state.news.push(Change::Grant(connection.clone()));
             Ok(())
+        })
+    }
+
+    async fn put_grant_if(
+        &self,
+        connection: &ConnectionId,
+        expected: &Sealed,
+        grant: Grant,
+    ) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let known = state.grants.get_mut(connection).filter(|known| known.refresh_token == *expected);
+            let Some(known) = known else { return Ok(false) };
+            let is_news = grant.is_news_after(known);
+            *known = grant;
+            if is_news {
+                state.news.push(Change::Grant(connection.clone()));
+            }
+            Ok(true)
         })
     }
 

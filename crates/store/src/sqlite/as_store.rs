@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mail::{Address, MessageId};
-use settings::{AccountId, ConnectionId, RoutedTo, Settings, UserId};
+use settings::{AccountId, ConnectionId, RoutedTo, Sealed, Settings, UserId};
 use tokio::sync::{broadcast, watch};
 
 use super::search::StoredBody;
@@ -246,6 +246,16 @@ impl Store for SqliteStore {
     async fn put_grant(&self, connection: &ConnectionId, grant: Option<Grant>) -> Result<(), StoreError> {
         let id = connection.clone();
         self.writer()?.write(move |unit| people::put_grant(unit, &id, grant.as_ref())).await
+    }
+
+    async fn put_grant_if(
+        &self,
+        connection: &ConnectionId,
+        expected: &Sealed,
+        grant: Grant,
+    ) -> Result<bool, StoreError> {
+        let (id, expected) = (connection.clone(), expected.clone());
+        self.writer()?.write(move |unit| people::put_grant_if(unit, &id, &expected, &grant)).await
     }
 
     fn key_ring(&self) -> Arc<KeyRing> {

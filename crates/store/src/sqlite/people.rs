@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use settings::{ConnectionId, UserId};
+use settings::{ConnectionId, Sealed, UserId};
 
 use super::code::{from_json, time_code, time_of, to_json, unreadable};
 use super::unit::Unit;
@@ -100,4 +100,21 @@ pub(super) fn put_grant(unit: &mut Unit<'_>, id: &ConnectionId, grant: Option<&G
     };
     unit.changes.push(Change::Grant(id.clone()));
     Ok(())
+}
+
+pub(super) fn put_grant_if(
+    unit: &mut Unit<'_>,
+    id: &ConnectionId,
+    expected: &Sealed,
+    grant: &Grant,
+) -> Result<bool, StoreError> {
+    // A unit reads what no other can change before it is committed.
+    let Some(known) = self::grant(unit.connection, id)?.filter(|known| known.refresh_token == *expected) else {
+        return Ok(false);
+    };
+    unit.execute("UPDATE connection_grant SET data = ?2 WHERE connection = ?1", params![id.0, to_json(grant)?])?;
+    if grant.is_news_after(&known) {
+        unit.changes.push(Change::Grant(id.clone()));
+    }
+    Ok(true)
 }

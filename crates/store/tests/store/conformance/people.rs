@@ -1,7 +1,7 @@
 //! Users, API tokens and sign-in as settings; sessions and grants beside them; the audit log as a whole.
 
 use secrecy::ExposeSecret;
-use settings::{ApiToken, ApiTokenId, ConnectionId, OpenIdProvider, Role, SignIn, User, UserId};
+use settings::{ApiToken, ApiTokenId, ConnectionId, OpenIdProvider, Role, Sealed, SignIn, User, UserId};
 use store::{AuditEntry, Change, Grant, SecretField, Session, SettingsChange as C, Store};
 
 use super::stores;
@@ -198,5 +198,39 @@ async fn the_audit_log_comes_in_pages_newest_first() {
             seen.extend(page.into_iter().map(|record| record.entry.action));
         }
         assert_eq!(seen, ["sign_out", "put_user", "sign_in"]);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_takes_the_place_of_the_token_it_used_and_of_no_other_and_only_life_and_death_are_news() {
+    let connection = ConnectionId("c1".into());
+    let token = |text: &str| Sealed { key_id: 1, box_base64: text.into() };
+    let grant = |text: &str, dead: Option<&str>| Grant {
+        refresh_token: token(text),
+        user: "anna@contoso.test".into(),
+        scopes: vec!["Mail.Send".into()],
+        signed_in_at: at(1),
+        refreshed_at: at(2),
+        dead: dead.map(because),
+    };
+    for store in &stores() {
+        assert!(!store.put_grant_if(&connection, &token("one"), grant("two", None)).await.unwrap(), "there is none");
+        assert_eq!(store.grant(&connection).await.unwrap(), None);
+        store.put_grant(&connection, Some(grant("one", None))).await.unwrap();
+        let mut news = store.subscribe();
+
+        assert!(!store.put_grant_if(&connection, &token("other"), grant("two", None)).await.unwrap());
+        assert_eq!(store.grant(&connection).await.unwrap(), Some(grant("one", None)), "another sign-in stays");
+        assert!(store.put_grant_if(&connection, &token("one"), grant("two", None)).await.unwrap());
+        assert_eq!(store.grant(&connection).await.unwrap(), Some(grant("two", None)));
+        assert!(!store.put_grant_if(&connection, &token("one"), grant("three", None)).await.unwrap(), "used up");
+        assert!(news.try_recv().is_err(), "a rotation is nobody's news");
+
+        for (dead, is_news) in [(Some("revoked"), true), (Some("expired"), false), (None, true), (None, false)] {
+            assert!(store.put_grant_if(&connection, &token("two"), grant("two", dead)).await.unwrap());
+            assert_eq!(store.grant(&connection).await.unwrap(), Some(grant("two", dead)));
+            let heard = news.try_recv().ok();
+            assert_eq!(heard, is_news.then(|| Change::Grant(connection.clone())), "{dead:?}");
+        }
     }
 }

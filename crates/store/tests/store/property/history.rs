@@ -76,6 +76,13 @@ pub(super) enum Step {
         connection: u8,
         is_dead: Option<bool>,
     },
+    /// The grant's refresh token is exchanged for `token`; who does that believes that it was `known`.
+    RotateGrant {
+        connection: u8,
+        known: u8,
+        token: u8,
+        is_dead: bool,
+    },
     PurgeHistory {
         age: i64,
     },
@@ -126,6 +133,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_u8..3, 0_u8..2, 0_u8..4, 0_i64..5_000)
             .prop_map(|(digest, user, what, age)| Step::Sessions { digest, user, what, age }),
         1 => (0_u8..2, option::of(any::<bool>())).prop_map(|(connection, is_dead)| Step::Grant { connection, is_dead }),
+        1 => (0_u8..2, 0_u8..2, 0_u8..2, any::<bool>())
+            .prop_map(|(connection, known, token, is_dead)| Step::RotateGrant { connection, known, token, is_dead }),
         1 => (0_i64..9_000).prop_map(|age| Step::PurgeHistory { age }),
         1 => Just(Step::IndexWords),
         1 => Just(Step::Restart),

@@ -163,7 +163,11 @@ async fn answer(side: &mut Side, step: &Step, now: Timestamp) -> String {
         Step::Sessions { digest, user, what, age } => sessions(&*store, (*digest, *user), *what, *age, now).await,
         Step::Grant { connection, is_dead } => {
             let connection = ConnectionId(format!("c{connection}"));
-            shown(store.put_grant(&connection, is_dead.map(|is_dead| grant(is_dead, now))).await)
+            shown(store.put_grant(&connection, is_dead.map(|is_dead| grant(0, is_dead, now))).await)
+        }
+        Step::RotateGrant { connection, known, token, is_dead } => {
+            let connection = ConnectionId(format!("c{connection}"));
+            shown(store.put_grant_if(&connection, &refresh_token(*known), grant(*token, *is_dead, now)).await)
         }
         Step::PurgeHistory { age } => shown(store.purge_history(after(now, -age)).await),
         Step::Claim { .. } | Step::Finish { .. } | Step::Wait { .. } | Step::IndexWords | Step::Restart => {
@@ -229,9 +233,13 @@ async fn sessions(store: &dyn Store, (digest, user): (u8, u8), what: u8, age: i6
     }
 }
 
-fn grant(is_dead: bool, now: Timestamp) -> Grant {
+fn refresh_token(number: u8) -> Sealed {
+    Sealed { key_id: 1, box_base64: format!("AAA{number}") }
+}
+
+fn grant(token: u8, is_dead: bool, now: Timestamp) -> Grant {
     Grant {
-        refresh_token: Sealed { key_id: 1, box_base64: "AAAA".into() },
+        refresh_token: refresh_token(token),
         user: "anna@contoso.test".into(),
         scopes: vec!["Mail.Send".into()],
         signed_in_at: now,
