@@ -58,8 +58,10 @@ pub struct Limits {
     pub lane_idle: Duration,
     /// How long a shutdown waits for attempts under way. What is cut off then becomes uncertain.
     pub shutdown: Duration,
-    /// Between looks at expired and outlived messages.
+    /// Between looks at expired and outlived messages, and at the day of the grants.
     pub housekeeping: Duration,
+    /// A user's grant that was not used for so long is refreshed: far from the 90 days after which Entra forgets it.
+    pub grant_idle: Duration,
 }
 
 impl Default for Limits {
@@ -74,6 +76,7 @@ impl Default for Limits {
             lane_idle: Duration::from_mins(1),
             shutdown: Duration::from_secs(30),
             housekeeping: Duration::from_mins(1),
+            grant_idle: Duration::from_hours(7 * 24),
         }
     }
 }

@@ -35,7 +35,7 @@ impl Housekeeping {
             if kept_alive_at.is_none_or(|at| now.duration_since(at) >= KEEP_ALIVE) {
                 kept_alive_at = Some(now);
                 tokio::select! {
-                    () = self.upstreams.keep_alive(now) => {}
+                    () = self.upstreams.keep_alive(self.config.limits.grant_idle, now) => {}
                     () = self.stop.cancelled() => return,
                 }
             }
@@ -83,7 +83,7 @@ impl Housekeeping {
         let last = self.store.message(id).await?.message.last_error;
         match self.store.fail(id, lifetime_over(last.as_ref()), now).await {
             Ok(()) => {
-                tracing::warn!(event = "message_expired", message = %id);
+                tracing::warn!(event = "message_expired", message_id = %id);
                 Ok(())
             }
             Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(()), // it moved meanwhile

@@ -4,6 +4,7 @@ mod graph;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -46,6 +47,6 @@ pub trait Upstreams: Send + Sync + fmt::Debug {
     /// Somebody may have signed in for a delegated connection: tokens of earlier sign-ins are no longer used.
     async fn notice_sign_ins(&self) {}
 
-    /// Called once a day: keeps what users granted from ending because it is not used.
-    async fn keep_alive(&self, _now: Timestamp) {}
+    /// Called once a day: refreshes what users granted and nobody used for `idle`, so that it does not end of disuse.
+    async fn keep_alive(&self, _idle: Duration, _now: Timestamp) {}
 }

@@ -3,6 +3,7 @@
 mod kept_grant;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use settings::{Connection, ConnectionId, FromPolicy, Permission, Service, Settin
 use store::{Explanation, KeyRing, KeyRingError, SecretField, Store};
 
 use crate::transport::GraphTransport;
-use crate::{Network, Transport, Upstreams};
+use crate::{Clock, Network, Transport, Upstreams};
 use kept_grant::KeptGrant;
 
 /// Why a connection cannot be used as it is set up. An administrator must act.
@@ -82,14 +83,15 @@ impl Upstream {
         store: &Arc<dyn Store>,
         network: &Network,
     ) -> Result<Self, UpstreamError> {
-        Self::graph_with_tokens(settings, id, store, network, |_| None)
+        let clock: Clock = Arc::new(Timestamp::now);
+        Self::graph_with_tokens(settings, id, (store, &clock), network, |_| None)
     }
 
     /// The same, with the token source of another connection that has the same tenant, if `shared` knows one.
     fn graph_with_tokens(
         settings: &Settings,
         id: &ConnectionId,
-        store: &Arc<dyn Store>,
+        (store, clock): (&Arc<dyn Store>, &Clock),
         network: &Network,
         shared: impl FnOnce(&Tenant) -> Option<TokenSource>,
     ) -> Result<Self, UpstreamError> {
@@ -103,7 +105,7 @@ impl Upstream {
         let application = || application(tenant, &cloud, &store.key_ring(), connection.permission);
         let tokens = match (connection.permission, shared(tenant)) {
             (Permission::Delegated, _) => {
-                let keeper = KeptGrant::new(Arc::clone(store), id.clone());
+                let keeper = KeptGrant::new(Arc::clone(store), id.clone(), Arc::clone(clock));
                 TokenSource::delegated(http.clone(), application()?, Arc::new(keeper))?
             }
             (Permission::Application, Some(tokens)) => tokens,
@@ -164,11 +166,17 @@ fn credential(tenant: &Tenant, key_ring: &KeyRing) -> Result<entra::Credential, 
 
 /// The transports of all connections, built when first used and again when their settings change, so that a rotated
 /// secret takes effect at once and an unchanged one keeps its tokens and sockets.
-#[derive(Debug)]
 pub struct Connections {
     store: Arc<dyn Store>,
     network: Network,
+    clock: Clock,
     built: Mutex<HashMap<ConnectionId, Built>>,
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("built", &self.built).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -179,12 +187,15 @@ struct Built {
     transport: Arc<dyn Transport>,
 }
 
-/// A grant that was not used for so long is refreshed: far from the 90 days after which Entra forgets it.
-const GRANT_IDLE: Duration = Duration::from_hours(7 * 24);
-
 impl Connections {
     pub fn new(store: Arc<dyn Store>, network: Network) -> Self {
-        Self { store, network, built: Mutex::default() }
+        Self { store, network, clock: Arc::new(Timestamp::now), built: Mutex::default() }
+    }
+
+    /// The same with another clock, which says when a refresh token was exchanged.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     fn settings(&self) -> Arc<Settings> {
@@ -213,7 +224,7 @@ impl Upstreams for Connections {
         }
         all.remove(id);
         let shared = |tenant: &Tenant| all.values().find(|b| b.is_shared_by(tenant)).map(|b| b.tokens.clone());
-        let upstream = Upstream::graph_with_tokens(&settings, id, &self.store, &self.network, shared)?;
+        let upstream = Upstream::graph_with_tokens(&settings, id, (&self.store, &self.clock), &self.network, shared)?;
         let transport: Arc<dyn Transport> = Arc::new(GraphTransport::new(upstream.mail, upstream.connection.clone()));
         let built = Built {
             connection: upstream.connection,
@@ -237,14 +248,14 @@ impl Upstreams for Connections {
         }
     }
 
-    async fn keep_alive(&self, now: Timestamp) {
+    async fn keep_alive(&self, idle: Duration, now: Timestamp) {
         for connection in self.settings().connections.iter().filter(|it| it.permission == Permission::Delegated) {
             if let Err(error) = self.transport(&connection.id) {
                 tracing::warn!(event = "grant_not_kept_alive", connection = %connection.id, %error);
             }
         }
         for (connection, tokens) in self.delegated() {
-            match tokens.keep_alive(GRANT_IDLE, now).await {
+            match tokens.keep_alive(idle, now).await {
                 Ok(true) => tracing::info!(event = "grant_kept_alive", %connection),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(event = "grant_not_kept_alive", %connection, %error),

@@ -1,27 +1,35 @@
 //! The grant of one delegated connection, sealed in the store.
 //!
-//! Promise: what another sign-in put there meanwhile is neither overwritten nor declared dead.
+//! Promise: what another sign-in put there meanwhile is neither overwritten nor declared dead. The store compares, so that
+//! this holds however many processes refresh and sign in at once.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use entra::{EntraError, GrantKeeper, KeepError, Kept, MailScope, Who};
-use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use settings::ConnectionId;
 use store::{Grant, KeyRingError, SecretField, Store, StoreError};
 
 use super::explain;
+use crate::Clock;
 
-#[derive(Debug)]
 pub(super) struct KeptGrant {
     store: Arc<dyn Store>,
     connection: ConnectionId,
+    clock: Clock,
+}
+
+impl fmt::Debug for KeptGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptGrant").field("connection", &self.connection).finish_non_exhaustive()
+    }
 }
 
 impl KeptGrant {
-    pub(super) fn new(store: Arc<dyn Store>, connection: ConnectionId) -> Self {
-        Self { store, connection }
+    pub(super) fn new(store: Arc<dyn Store>, connection: ConnectionId, clock: Clock) -> Self {
+        Self { store, connection, clock }
     }
 
     async fn read(&self) -> Result<Option<(Grant, SecretString)>, KeepError> {
@@ -55,23 +63,34 @@ impl GrantKeeper for KeptGrant {
     }
 
     async fn store(&self, used: &SecretString, rotated: &SecretString) -> Result<(), KeepError> {
-        let Some(grant) = self.read_if(used).await? else { return Err(superseded()) };
+        let Some(known) = self.read_if(used).await? else { return Err(superseded()) };
         let refresh_token = self.store.key_ring().seal(&self.field(), rotated).map_err(|error| sealed(&error))?;
-        let grant = Grant { refresh_token, refreshed_at: Timestamp::now(), dead: None, ..grant };
-        self.store.put_grant(&self.connection, Some(grant)).await.map_err(|error| store_failed(&error))
+        let expected = known.refresh_token.clone();
+        let grant = Grant { refresh_token, refreshed_at: (self.clock)(), dead: None, ..known };
+        match self.store.put_grant_if(&self.connection, &expected, grant).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(superseded()),
+            Err(error) => Err(store_failed(&error)),
+        }
     }
 
     async fn died(&self, used: &SecretString, error: &EntraError) {
-        let grant = match self.read_if(used).await {
+        let known = match self.read_if(used).await {
             Ok(Some(grant)) if grant.dead.is_none() => grant,
             // It is known, or somebody has signed in meanwhile, or the next to ask will say what is wrong.
             _ => return,
         };
-        tracing::error!(event = "grant_died", connection = %self.connection, user = grant.user, %error);
         let code = error.aadsts().map(|number| format!("AADSTS{number}"));
         let dead = store::Explanation { code, ..explain(&error.explanation()) };
-        if let Err(error) = self.store.put_grant(&self.connection, Some(Grant { dead: Some(dead), ..grant })).await {
-            tracing::error!(event = "grant_death_not_stored", connection = %self.connection, %error);
+        let expected = known.refresh_token.clone();
+        let user = known.user.clone();
+        match self.store.put_grant_if(&self.connection, &expected, Grant { dead: Some(dead), ..known }).await {
+            Ok(true) => tracing::error!(event = "grant_died", connection = %self.connection, user, %error),
+            Ok(false) => {}
+            Err(failure) => {
+                tracing::error!(event = "grant_died", connection = %self.connection, user, %error);
+                tracing::error!(event = "grant_death_not_stored", connection = %self.connection, error = %failure);
+            }
         }
     }
 }
@@ -104,8 +123,8 @@ fn superseded() -> KeepError {
     KeepError {
         explanation: entra::Explanation::new(
             "A token was not used.",
-            "Somebody signed in anew while it was asked for.",
-            "Nothing: the new sign-in is used.",
+            "Somebody signed in anew, or refreshed the sign-in, while it was asked for.",
+            "Nothing: what is kept now is used.",
             Who::Nobody,
         ),
         is_transient: true,
