@@ -19,7 +19,7 @@ use crate::Console;
 use crate::error::PageError;
 use crate::frame::{Frame, page};
 use crate::guard::Visitor;
-use crate::pages::messages::{Row, foreign};
+use crate::pages::messages::{Row, Waits, foreign};
 use crate::show;
 
 use act::Act;
@@ -88,14 +88,15 @@ pub(super) async fn show(
     let id = parse_id(&id)?;
     let detail = admin::find_message(console.store(), visitor.actor(), id).await?;
     let settings = console.store().settings().borrow().clone();
-    let facts = facts(&detail, &settings, visitor.actor(), console.now());
+    let waits = Waits::of(&console, std::slice::from_ref(&detail.message)).await?;
+    let facts = facts(&detail, &settings, &waits, visitor.actor(), console.now());
     if headers.contains_key("hx-request") {
         return page(&FactsPart { frame: Frame::new(&visitor, "Message"), facts });
     }
     page(&MessagePage { frame: Frame::new(&visitor, facts.row.subject.clone()), facts })
 }
 
-fn facts(detail: &MessageDetail, settings: &Settings, actor: &Actor, now: Timestamp) -> Facts {
+fn facts(detail: &MessageDetail, settings: &Settings, waits: &Waits, actor: &Actor, now: Timestamp) -> Facts {
     let message = &detail.message;
     let is_waiting = matches!(message.state, MessageState::Queued | MessageState::Uncertain | MessageState::Held);
     let when = |at: Timestamp| format!("{} ({})", show::time(&at), show::distance(&at, &now));
@@ -106,10 +107,10 @@ fn facts(detail: &MessageDetail, settings: &Settings, actor: &Actor, now: Timest
     });
     let metadata = message.metadata.as_ref().and_then(|it| serde_json::to_string_pretty(it).ok());
     Facts {
-        row: Row::of(message, now),
+        row: Row::of(message, waits, now),
         error: message.last_error.as_ref().map(ExplanationView::of),
         doubt: doubt(detail),
-        due: message.due_at.filter(|_| message.state == MessageState::Queued).map(when),
+        due: message.due_at.filter(|due| message.state == MessageState::Queued && *due > now).map(when),
         expires: is_waiting.then(|| when(message.expires_at)),
         recipients: detail.recipients.iter().take(MAX_RECIPIENTS).map(recipient).collect(),
         steps: timeline::steps(detail, settings, now),

@@ -5,6 +5,7 @@ pub(super) mod bulk;
 pub(super) mod export;
 pub(super) mod foreign;
 mod row;
+mod waits;
 
 use admin::{Actor, Refused};
 use askama::Template;
@@ -22,6 +23,7 @@ use crate::guard::Visitor;
 use asked::{Asked, QUICK, SINGLE};
 use bulk::BulkResult;
 pub(super) use row::{Row, state_text};
+pub(super) use waits::Waits;
 
 /// A filter as a link.
 struct Choice {
@@ -114,13 +116,14 @@ async fn look(console: &Console, actor: &Actor, asked: &Asked) -> Result<(List, 
         Ok(filter) => (admin::list_messages(console.store(), actor, &filter, asked.page()).await?, None),
         Err(refused) => (Page { messages: Vec::new(), next: None }, Some(refused)),
     };
-    Ok((list(asked, &found, console.now()), problem))
+    let waits = Waits::of(console, &found.messages).await?;
+    Ok((list(asked, &found, &waits, console.now()), problem))
 }
 
-fn list(asked: &Asked, found: &Page, now: Timestamp) -> List {
+fn list(asked: &Asked, found: &Page, waits: &Waits, now: Timestamp) -> List {
     let newest = asked.showing(&asked.show);
     List {
-        rows: found.messages.iter().map(|message| Row::of(message, now)).collect(),
+        rows: found.messages.iter().map(|message| Row::of(message, waits, now)).collect(),
         href: asked.href(),
         older: found.next.map(|next| asked.older(next).href()),
         newer: asked.newer().map(|newer| newer.href()),

@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{Counts, MessageState};
+use store::{Counts, Explanation, MessageState};
 
 use crate::Console;
 use crate::error::{PageError, sentence};
@@ -158,11 +158,16 @@ fn lane_row(lane: &admin::LaneView, now: Timestamp) -> LaneRow {
         mailbox: foreign::line(&lane.mailbox, foreign::LINE_MAX_CHARS),
         class,
         state,
-        reason: lane.pause_reason.as_ref().map(|it| foreign::line(&it.what, REASON_MAX_CHARS)).unwrap_or_default(),
+        reason: lane.pause_reason.as_ref().map(reason).unwrap_or_default(),
         until: lane.paused_until.map(|until| show::distance(&until, &now)),
         waiting: show::count(lane.waiting),
         max_in_flight: lane.max_in_flight,
         recipients: format!("{} of {}", show::count(used), show::count(limit)),
         used_percent: used.saturating_mul(100).checked_div(limit).unwrap_or(0).min(100),
     }
+}
+
+fn reason(explanation: &Explanation) -> String {
+    let words = format!("{} {}", explanation.what, sentence(&explanation.why));
+    foreign::line(words.trim(), REASON_MAX_CHARS)
 }

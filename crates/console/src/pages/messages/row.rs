@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mail::ReversePath;
 use store::{MessageRecord, MessageState, Via};
 
-use super::foreign;
+use super::{Waits, foreign};
 use crate::show;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(in crate::pages) struct Row {
 }
 
 impl Row {
-    pub(in crate::pages) fn of(message: &MessageRecord, now: Timestamp) -> Self {
+    pub(in crate::pages) fn of(message: &MessageRecord, waits: &Waits, now: Timestamp) -> Self {
         let recipients = &message.envelope.recipients;
         let first = recipients.first().map_or("", |recipient| recipient.address.as_str());
         let sender = message.envelope.reverse_path.address();
@@ -40,7 +40,7 @@ impl Row {
             more: recipients.len().saturating_sub(1),
             subject: subject_text(message),
             state: message.state,
-            reason: reason(message, now),
+            reason: reason(message, waits.why(message, now)),
             via: via_text(message.via),
             size: show::bytes(message.size_bytes),
         }
@@ -85,24 +85,13 @@ pub(in crate::pages) fn via_text(via: Via) -> &'static str {
     }
 }
 
-/// Why it is in that state, in one sentence; empty where the state says it all.
-fn reason(message: &MessageRecord, now: Timestamp) -> String {
+/// Why it is in that state, in a sentence or two; empty where the state says it all.
+fn reason(message: &MessageRecord, waits: Option<String>) -> String {
     let error = message.last_error.as_ref().map(|error| foreign::line(&error.what, foreign::LINE_MAX_CHARS));
-    let waits = match message.due_at {
-        Some(due) if message.state == MessageState::Queued && due > now => {
-            let again = if message.attempts > 0 { "Next attempt" } else { "Due" };
-            Some(format!("{again} {}.", show::distance(&due, &now)))
-        }
-        _ if message.state == MessageState::Queued && message.routed_to.is_none() => {
-            Some("Waits: nothing sends it. See Edit Global System Settings, Emails.".to_owned())
-        }
-        _ => None,
-    };
     let doubt = match message.state {
-        MessageState::Uncertain => Some("It may have been delivered."),
-        MessageState::Sent if message.may_be_duplicated => Some("It may have been delivered twice."),
+        MessageState::Uncertain => Some("It may have been delivered.".to_owned()),
+        MessageState::Sent if message.may_be_duplicated => Some("It may have been delivered twice.".to_owned()),
         _ => None,
     };
-    let parts = [error, waits, doubt.map(str::to_owned)];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    [error, waits, doubt].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
