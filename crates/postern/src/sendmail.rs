@@ -11,6 +11,7 @@ mod local_user;
 mod message;
 mod options;
 mod over_http;
+mod pipe;
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -77,9 +78,12 @@ fn smtp(options: &Options) -> Result<(), Trouble> {
         line_endings: wire::LineEndings::Normalize,
         hostname: config.hostname(),
     };
-    let stream = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-    runtime()?.block_on(server.serve_stream(stream, here, session));
-    Ok(())
+    let stream = tokio::io::join(pipe::Pipe::new(tokio::io::stdin()), tokio::io::stdout());
+    if runtime()?.block_on(server.serve_stream(stream, here, session)) {
+        return Ok(());
+    }
+    let what = "the input ended inside a transaction: its message was not taken";
+    Err(Trouble::new(Status::TemporaryFailure, what, "End the message with a line that is a dot, and say QUIT."))
 }
 
 fn deliver(options: &Options) -> Result<(), Trouble> {

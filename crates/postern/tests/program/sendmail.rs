@@ -143,10 +143,15 @@ fn mail_of_root_belongs_to_the_servers_user() {
     let place = Place::new();
     place.apply(&sandbox_setup("http://127.0.0.1:9")).ok();
     let (data, owner) = (place.path().join("data"), 4711);
-    let entries = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
     // The test's own folder must let the other user through.
     std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    entries.chain([data.clone()]).for_each(|path| chown(path, Some(owner), Some(owner)).unwrap());
+    let mut folders = vec![data.clone()];
+    while let Some(folder) = folders.pop() {
+        chown(&folder, Some(owner), Some(owner)).unwrap();
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { folders.push(path) } else { chown(path, Some(owner), Some(owner)).unwrap() }
+        }
+    }
     let large = format!("From: m@x.test\n\n{}", "a line of a large message\n".repeat(10_000));
     sendmail(&place, &["-i", "a@x.test"], &large, &[]).ok();
     let mut folders = vec![data.join("spool")];
@@ -185,6 +190,29 @@ fn bs_speaks_smtp_on_standard_input_and_output() {
         ended.stdout
     );
     assert_eq!(place.messages()[0]["subject"], "piped");
+}
+
+#[test]
+fn bs_understands_lines_as_files_have_them() {
+    let place = Place::new();
+    let dialog = "EHLO me\nMAIL FROM:<m@x.test>\nRCPT TO:<a@x.test>\nDATA\nSubject: lf\n\nhi\n.\nQUIT\n";
+    sendmail(&place, &["-bs"], dialog, &[]).ok();
+    assert_eq!(place.messages()[0]["subject"], "lf");
+}
+
+#[test]
+fn bs_succeeds_only_if_no_message_was_left_half_said() {
+    let place = Place::new();
+    let begun = "EHLO me\r\nMAIL FROM:<m@x.test>\r\nRCPT TO:<a@x.test>\r\n";
+    for (dialog, status) in [
+        (begun.to_owned(), 75),                                // before DATA
+        (format!("{begun}DATA\r\nSubject: cut\r\n\r\nh"), 75), // inside the content
+        (format!("{begun}QUIT\r\n"), 0),                       // given up on purpose
+        ("EHLO me\r\n".to_owned(), 0),                         // nothing was begun
+    ] {
+        assert_eq!(sendmail(&place, &["-bs"], &dialog, &[]).status, status, "{dialog:?}");
+    }
+    assert!(place.messages().is_empty());
 }
 
 #[test]

@@ -147,21 +147,24 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             }
         };
         tracing::debug!(event = "smtp_session_ended", peer = %self.client.peer, messages = self.counted.messages);
-        let left = if self.transaction.is_some() || self.is_receiving { End::InsideTransaction } else { End::Over };
+        let is_owing = self.transaction.is_some() || self.is_receiving;
         match end {
             Ok(Flow::StartTls) => return self.connection.into_stream().await.map_or(End::Over, End::StartTls),
-            Ok(_) => {}
+            // Who says goodbye inside a transaction has given it up.
+            Ok(_) => {
+                self.connection.close().await;
+                return End::Over;
+            }
             Err(Gone::ShuttingDown) => self.say(&replies::shutting_down()),
             Err(Gone::TimedOut) => self.say(&replies::timed_out()),
             // In the middle of a message this is worth knowing, at its end it is how many clients say goodbye.
-            Err(Gone::Closed) => return left,
+            Err(Gone::Closed) => {}
             Err(Gone::Broken(error)) => {
                 tracing::debug!(event = "smtp_connection_lost", peer = %self.client.peer, %error);
-                return left;
             }
         }
         self.connection.close().await;
-        left
+        if is_owing { End::InsideTransaction } else { End::Over }
     }
 
     /// One line and its reply.

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::super::connection::Connection;
-use super::super::session::{Client as Peer, Session};
+use super::super::session::{Client as Peer, End, Session};
 use super::super::{AuthMode, TlsMode};
 use super::client::Client;
 use super::gate::{Behind, Gate};
