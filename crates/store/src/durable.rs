@@ -14,14 +14,35 @@ use crate::StoreError;
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// Creates the folder unless it is there; its name is then on disk.
+/// Creates the folder, and those above it, unless they are there; the names of those made here are then on disk.
 pub(crate) fn create_folder(folder: &Path) -> Result<(), StoreError> {
     if folder.is_dir() {
         return Ok(());
     }
-    let created = fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
-    created.map_err(|error| io_error(folder, &error))?;
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    above.map_or(Ok(()), create_folder)?;
+    make_folder(folder)?;
     folder.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Creates folders in `parent` that are not there, and then makes their names durable with one sync.
+pub(crate) fn create_folders(parent: &Path, names: impl Iterator<Item = String>) -> Result<(), StoreError> {
+    for name in names {
+        let folder = parent.join(name);
+        if !folder.is_dir() {
+            make_folder(&folder)?;
+        }
+    }
+    // Also when all are there: whoever made them may have crashed before this line.
+    sync_folder(parent)
+}
+
+/// Another process may make the same folder at the same time.
+fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    match fs::DirBuilder::new().mode(FOLDER_MODE).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io_error(folder, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// A new file that nobody else may read. Fails when the name is taken.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::StoreError;
-use crate::durable::{create_file, create_folder, io_error, sync_file};
+use crate::durable::{create_file, create_folder, create_folders, io_error, sync_file};
 
 const CHECK_CHUNK_BYTES: usize = 256 * 1024;
 
@@ -31,8 +31,11 @@ pub(crate) struct SpoolName {
 }
 
 impl Spool {
+    /// The folders for bodies are made here, all at once: made when first needed, one thread could put a file into a
+    /// folder whose name another has not made durable yet.
     pub(crate) fn open(folder: PathBuf) -> Result<Arc<Self>, StoreError> {
         create_folder(&folder)?;
+        create_folders(&folder, (0..=u8::MAX).map(|number| format!("{number:02x}")))?;
         Ok(Arc::new(Self { folder }))
     }
 
@@ -48,14 +51,7 @@ impl Spool {
             .map_err(|error| StoreError::Unavailable { detail: format!("no random numbers: {error}") })?;
         let name = format!("{:032x}", u128::from_be_bytes(random));
         let path = self.path(&name);
-        let created = match create_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                path.parent().map_or(Ok(()), create_folder)?;
-                create_file(&path)
-            }
-            other => other,
-        };
-        let file = created.map_err(|error| io_error(&path, &error))?;
+        let file = create_file(&path).map_err(|error| io_error(&path, &error))?;
         let digest = crc32fast::Hasher::new();
         let guard = SpoolGuard { path, armed: true };
         Ok(SpoolFile { file, guard, name, length: 0, digest })

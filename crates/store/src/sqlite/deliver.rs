@@ -216,7 +216,7 @@ fn set_aside(
     error: &StoreError,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    tracing::error!(event = "message_quarantined", message = %id, %error);
+    tracing::error!(event = "message_quarantined", message_id = %id, %error);
     unit.set_state(seq, MessageState::Quarantined)?;
     unit.event(seq, now, "quarantined", "system", Some(&error.to_string()))?;
     unit.moved(Some((state, Some(lane))), Some((MessageState::Quarantined, Some(lane))));
