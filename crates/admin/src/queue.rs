@@ -45,7 +45,7 @@ pub async fn operate_message(
     actor.must_be(Role::Operator)?;
     let state = store.operate(id, operation, actor.name(), None, now).await?;
     tracing::info!(
-        event = "message_operated", message = %id, operation = operation.name(), actor = actor.name(), state = state.name()
+        event = "message_operated", message_id = %id, operation = operation.name(), actor = actor.name(), state = state.name()
     );
     Ok(state)
 }
@@ -53,7 +53,7 @@ pub async fn operate_message(
 pub async fn delete_message(store: &dyn Store, actor: &Actor, id: MessageId) -> Result<(), AdminError> {
     actor.must_be(Role::Administrator)?;
     store.delete(id).await?;
-    tracing::info!(event = "message_deleted", message = %id, actor = actor.name());
+    tracing::info!(event = "message_deleted", message_id = %id, actor = actor.name());
     Ok(())
 }
 
@@ -67,6 +67,6 @@ pub async fn export_message(
     actor.must_be(Role::Administrator)?;
     let detail = store.message(id).await?;
     let body = store.read_body(id).await?;
-    tracing::info!(event = "message_exported", message = %id, actor = actor.name());
+    tracing::info!(event = "message_exported", message_id = %id, actor = actor.name());
     Ok((detail.message, body))
 }

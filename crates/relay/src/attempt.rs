@@ -62,7 +62,7 @@ impl Deliverer {
         let from_policy = self.upstreams.header_from_policy();
         let delivery = transport.deliver(Delivery { claim, store: &self.store, from_policy });
         AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(event = "attempt_crashed", message = %claim.message.id, attempt = claim.attempt.0);
+            tracing::error!(event = "attempt_crashed", message_id = %claim.message.id, attempt = claim.attempt.0);
             Verdict::all(claim.recipients.len(), RecipientOutcome::Uncertain, LaneVerdict::MessageOnly)
                 .explained(crashed())
         })
@@ -104,14 +104,14 @@ impl Deliverer {
                 Ok(state) => return Some(state),
                 Err(error @ (StoreError::LeaseLost | StoreError::NotFound { .. } | StoreError::Conflict { .. })) => {
                     tracing::error!(
-                        event = "outcome_not_recorded", message = %claim.message.id, attempt = claim.attempt.0, %error,
+                        event = "outcome_not_recorded", message_id = %claim.message.id, attempt = claim.attempt.0, %error,
                         "another node owns the lane now, or the message is gone"
                     );
                     return None;
                 }
                 Err(error) => {
                     tracing::error!(
-                        event = "outcome_waits_for_store", message = %claim.message.id, attempt = claim.attempt.0, %error
+                        event = "outcome_waits_for_store", message_id = %claim.message.id, attempt = claim.attempt.0, %error
                     );
                     tokio::time::sleep(RECORD_RETRY).await;
                 }
@@ -124,9 +124,9 @@ impl Deliverer {
     /// A damaged message would fail every time. It is kept for a person to look at.
     async fn set_aside(&self, claim: &Claim, reason: Explanation) {
         let id = claim.message.id;
-        tracing::error!(event = "message_quarantined", message = %id, what = reason.what, why = reason.why);
+        tracing::error!(event = "message_quarantined", message_id = %id, what = reason.what, why = reason.why);
         if let Err(error) = self.store.quarantine(id, reason, (self.clock)()).await {
-            tracing::error!(event = "quarantine_failed", message = %id, %error);
+            tracing::error!(event = "quarantine_failed", message_id = %id, %error);
         }
     }
 }
@@ -181,10 +181,10 @@ fn log_end(claim: &Claim, report: &AttemptReport) {
     if failed {
         let explanation = report.explanation.clone().unwrap_or_default();
         tracing::warn!(
-            event = "attempt_failed", message = %id, attempt, result, request_id,
+            event = "attempt_failed", message_id = %id, attempt, result, request_id,
             what = explanation.what, code = explanation.code, next_due = %report.due_at
         );
     } else {
-        tracing::info!(event = "attempt_accepted", message = %id, attempt, recipients = claim.recipients.len(), request_id);
+        tracing::info!(event = "attempt_accepted", message_id = %id, attempt, recipients = claim.recipients.len(), request_id);
     }
 }

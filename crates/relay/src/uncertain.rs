@@ -39,7 +39,7 @@ async fn retry(deliverer: &Deliverer, id: mail::MessageId) -> Result<(), StoreEr
     let detail = "its attempt was interrupted; the connection's policy is on_uncertain = retry";
     match deliverer.store.operate(id, Operation::Retry, "system", Some(detail), (deliverer.clock)()).await {
         Ok(_) => {
-            tracing::warn!(event = "uncertain_retried", message = %id, detail);
+            tracing::warn!(event = "uncertain_retried", message_id = %id, detail);
             Ok(())
         }
         // An administrator was quicker.

@@ -197,7 +197,7 @@ async fn leave_trace(store: &dyn Store, actor: &Actor, id: MessageId, now: Times
     if is_known {
         return Ok(());
     }
-    tracing::info!(event = ACTION, message = %id, actor = actor.name());
+    tracing::info!(event = ACTION, message_id = %id, actor = actor.name());
     let entry = AuditEntry { at: now, actor: actor.name().to_owned(), action: ACTION.to_owned(), detail };
     store.record_audit(entry).await
 }

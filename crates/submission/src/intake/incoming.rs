@@ -108,11 +108,11 @@ impl Incoming {
         match enqueued {
             Enqueued::New(id) => {
                 metrics::counter!("postern_messages_accepted_total", "via" => via_name(via)).increment(1);
-                tracing::info!(event = "message_accepted", message = %id, via = via_name(via), ?peer, recipients, size);
+                tracing::info!(event = "message_accepted", message_id = %id, via = via_name(via), ?peer, recipients, size);
                 Ok(id)
             }
             Enqueued::Repeated(id) => {
-                tracing::info!(event = "message_repeated", message = %id, via = via_name(via), ?peer);
+                tracing::info!(event = "message_repeated", message_id = %id, via = via_name(via), ?peer);
                 Ok(id)
             }
         }
