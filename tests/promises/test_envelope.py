@@ -137,6 +137,7 @@ def test_whatever_the_header_says_those_mailed_are_the_envelope(gateway, sandbox
         assert row, f"nobody, or somebody else, was mailed for {envelope} with\n{header}"
         raw = sandbox.raw(row)
         assert raw.endswith(inner)
+        assert not re.search(rb"(?im)^resent-bcc[ \t]*:", raw.partition(b"\r\n\r\n")[0]), "Graph passes it on"
         # Whom the author named nowhere, or in Bcc only, nobody can read about. A sole recipient knows of himself.
         if len(envelope) > 1:
             shown = without_bcc(raw.partition(b"\r\n\r\n")[0].decode() + "\r\n")

@@ -1,6 +1,7 @@
 """Settings take effect at once, in a running server, and one token serves all mail of a connection."""
 
 from stage import tenant
+from stage.certificates import app_certificate
 from stage.dialog import Dialog, queued_id
 from stage.gateway import setup_toml
 from stage.process import wait_until
@@ -38,6 +39,18 @@ def test_a_rotated_secret_is_used_without_a_restart_and_no_message_fails(stage, 
     assert gateway.queued_message(message)["status"] == "queued"
     gateway.apply(setup_toml(sandbox.url).replace(tenant.CLIENT_SECRET, "the new one"))
     sandbox.wait_for_delivery_to(recipient, 15)
+
+
+def test_a_certificate_alone_signs_in_and_sends(stage, tmp_path, recipient):
+    certificate, key = app_certificate(tmp_path)
+    both = tmp_path / "app-both.pem"
+    both.write_text(key.read_text() + certificate.read_text())
+    sandbox = stage.sandbox(tenant.UNLIMITED + tenant.tenant_toml(certificates=[certificate], secret="unknown to the gateway"))
+    setup = setup_toml(sandbox.url).replace(f'client_secret = "{tenant.CLIENT_SECRET}"', f'certificate = {{ file = "{both}" }}')
+    gateway = stage.gateway(setup).start()
+    send(gateway, recipient)
+    sandbox.wait_for_delivery_to(recipient, 15)
+    assert "BEGIN" not in gateway.run("export").stdout.replace("BEGIN CERTIFICATE", ""), "a private key left the store"
 
 
 def test_one_token_serves_all_messages_and_no_limit_is_broken(stage, recipient):
