@@ -12,6 +12,7 @@ use crate::guard::Visitor;
 const MENU: &[Group] = &[
     Group {
         title: "",
+        subtitle: "",
         items: &[
             Item { path: "/", text: "Overview", icon: "overview", role: Role::Viewer },
             Item { path: "/messages", text: "Messages", icon: "messages", role: Role::Viewer },
@@ -19,16 +20,24 @@ const MENU: &[Group] = &[
     },
     Group {
         title: "Integration",
+        subtitle: "Service Connections",
         items: &[
             Item { path: "/integration/connections", text: "Connections", icon: "connections", role: Role::Viewer },
             Item { path: "/integration/services", text: "Services", icon: "services", role: Role::Viewer },
             Item { path: "/integration/tenants", text: "Tenants", icon: "tenants", role: Role::Viewer },
+        ],
+    },
+    Group {
+        title: "",
+        subtitle: "",
+        items: &[
             Item { path: "/integration/routes", text: "Routes", icon: "routes", role: Role::Viewer },
             Item { path: "/integration/accounts", text: "Submission accounts", icon: "accounts", role: Role::Viewer },
         ],
     },
     Group {
         title: "Settings",
+        subtitle: "",
         items: &[Item {
             path: "/settings",
             text: "Edit Global System Settings",
@@ -38,6 +47,7 @@ const MENU: &[Group] = &[
     },
     Group {
         title: "Administration",
+        subtitle: "",
         items: &[
             Item { path: "/doctor", text: "Doctor", icon: "doctor", role: Role::Operator },
             Item { path: "/administration/users", text: "Users", icon: "users", role: Role::Administrator },
@@ -50,6 +60,8 @@ const MENU: &[Group] = &[
 
 struct Group {
     title: &'static str,
+    /// Below the title, for the items that belong more closely together.
+    subtitle: &'static str,
     items: &'static [Item],
 }
 
@@ -72,6 +84,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct MenuGroup {
     pub(crate) title: &'static str,
+    pub(crate) subtitle: &'static str,
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -93,6 +106,7 @@ impl Frame {
         let role = visitor.actor().role();
         let groups = MENU.iter().map(|group| MenuGroup {
             title: group.title,
+            subtitle: group.subtitle,
             entries: group
                 .items
                 .iter()
