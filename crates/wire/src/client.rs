@@ -74,6 +74,13 @@ pub fn ehlo_line(hostname: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// `HELO`, for a server that does not know EHLO (RFC 5321 §3.2).
+pub fn helo_line(hostname: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HELO ");
+    push_word(hostname, out);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// `AUTH` with a mechanism and, if given, the initial response in base64.
 pub fn auth_line(mechanism: &str, initial_response: Option<&str>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"AUTH ");
@@ -296,6 +303,7 @@ mod tests {
     #[test]
     fn a_word_from_outside_cannot_end_the_line() {
         assert_eq!(line(|out| ehlo_line("a\r\nMAIL FROM:<>", out)), "EHLO aMAILFROM:<>\r\n");
+        assert_eq!(line(|out| helo_line("a\r\nRSET", out)), "HELO aRSET\r\n");
         assert_eq!(line(|out| auth_line("XOAUTH2", Some("abc"), out)), "AUTH XOAUTH2 abc\r\n");
         assert_eq!(line(|out| auth_line("PLAIN", Some(""), out)), "AUTH PLAIN =\r\n");
         assert_eq!(line(|out| auth_line("PLAIN", None, out)), "AUTH PLAIN\r\n");

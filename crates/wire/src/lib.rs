@@ -8,6 +8,7 @@
 //! can be fuzzed and tested whole.
 
 mod client;
+mod client_auth;
 mod command;
 mod data;
 mod line;
@@ -16,7 +17,8 @@ mod reply;
 mod sasl;
 mod xtext;
 
-pub use client::{Capabilities, DotStuffer, Extension, auth_line, ehlo_line, mail_line, rcpt_line};
+pub use client::{Capabilities, DotStuffer, Extension, auth_line, ehlo_line, helo_line, mail_line, rcpt_line};
+pub use client_auth::{fits_auth_line, login_responses, plain_response, xoauth2_response};
 pub use command::{Command, CommandError, MailCommand, parse_command};
 pub use data::{DataFault, DataReader, LineEndings};
 pub use line::{LineFault, LineReader, LineStep};
