@@ -65,6 +65,8 @@ const listenForNews = () => {
     for (const part of parts()) part.dispatchEvent(new CustomEvent("live"));
   };
   const news = new EventSource("/events");
+  // What changed after the page was made and before we listened, or while the connection was lost, was not told.
+  news.addEventListener("open", () => { pending ??= setTimeout(refresh, 0); });
   news.addEventListener("change", () => { pending ??= setTimeout(refresh, 700); });
   addEventListener("pagehide", () => news.close());
 };
@@ -77,7 +79,7 @@ const updateSelection = (form) => {
 
 // What was typed survives the detour over the page that asks who one is; secrets do not, they are typed again.
 const isSecret = (field) => field.type === "password" || field.name === "csrf" || field.name === "certificate";
-const keptUnder = (form) => `postern-form ${new URL(form.action).pathname}`;
+const keptUnder = (form) => `postern-form ${form.getAttribute("action")}`;
 
 const keepForm = (form) => {
   const fields = [...form.elements].filter((field) => field.name && !isSecret(field) && field.type !== "submit");

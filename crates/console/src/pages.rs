@@ -42,8 +42,7 @@ pub(crate) fn all(console: Console) -> Pages {
     let pages = Pages::new(console);
     let pages = administration(people(pages));
     let pages = watching(messages(pages));
-    let pages = system_settings(submitting(sending(pages)));
-    pages
+    system_settings(submitting(sending(pages)))
 }
 
 fn people(pages: Pages) -> Pages {

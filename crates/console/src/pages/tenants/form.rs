@@ -29,6 +29,7 @@ const SECRET: &str = "secret";
 const MADE: &str = "made";
 const OWN: &str = "own";
 const KEEP: &str = "keep";
+const NONE: &str = "none";
 const CUSTOM: &str = "custom";
 
 impl TenantFields {
@@ -49,7 +50,7 @@ impl TenantFields {
         Self {
             tenant_id: tenant.tenant_id.clone(),
             client_id: tenant.client_id.clone(),
-            credential: if has_credential { KEEP } else { SECRET }.to_owned(),
+            credential: if has_credential { KEEP } else { NONE }.to_owned(),
             client_secret_expires: tenant.client_secret_expires.map(|date| date.to_string()).unwrap_or_default(),
             cloud: cloud.to_owned(),
             cloud_login: custom.map(|custom| custom.login.to_string()).unwrap_or_default(),
@@ -116,6 +117,10 @@ impl TenantFields {
             .map_err(|_| Refused::new("the date is not one", "Write it as 2027-11-01.").at("client_secret_expires"))?;
         let client_secret = given(&self.client_secret).filter(|_| self.credential == SECRET);
         let certificate = given(&self.certificate).filter(|_| self.credential == OWN);
+        if self.credential == SECRET && client_secret.is_none() {
+            let fix = "Enter the Value of the secret, or choose another credential.";
+            return Err(Refused::new("there is no Client Secret yet", fix).at("client_secret"));
+        }
         if self.credential == OWN && certificate.is_none() {
             let fix = "Paste the PEM file, or let Postern make a certificate.";
             return Err(Refused::new("there is no certificate yet", fix).at("certificate"));
@@ -171,6 +176,9 @@ fn credential_choices(known: Option<&TenantView>) -> Vec<Choice> {
         choices.push(Choice::new(MADE, "Certificate, made by Postern"));
     }
     choices.push(Choice::new(OWN, "Certificate of my own"));
+    if keep.is_none() {
+        choices.push(Choice::new(NONE, "None: a public client, people sign in"));
+    }
     choices
 }
 
@@ -208,6 +216,7 @@ mod tests {
             (OWN, false, true),
             (MADE, false, false), // the key pair is made by Postern
             (KEEP, false, false), // what is stored stays
+            (NONE, false, false), // a public client has none
         ] {
             let entry = TenantFields { credential: credential.to_owned(), ..typed() }.entry("Contoso").unwrap();
             assert_eq!(
@@ -222,10 +231,14 @@ mod tests {
     fn what_cannot_be_read_is_refused_at_its_field() {
         let wrong_date = TenantFields { client_secret_expires: "next year".into(), ..typed() };
         let no_endpoint = TenantFields { cloud: CUSTOM.into(), cloud_login: "localhost".into(), ..typed() };
+        let no_secret = TenantFields { client_secret: None, ..typed() };
         let no_pem = TenantFields { credential: OWN.into(), certificate: Some(" ".into()), ..typed() };
-        for (fields, at) in
-            [(wrong_date, "client_secret_expires"), (no_endpoint, "cloud_login"), (no_pem, "certificate")]
-        {
+        for (fields, at) in [
+            (wrong_date, "client_secret_expires"),
+            (no_endpoint, "cloud_login"),
+            (no_secret, "client_secret"),
+            (no_pem, "certificate"),
+        ] {
             assert_eq!(fields.entry("Contoso").unwrap_err().field, Some(at));
         }
     }
