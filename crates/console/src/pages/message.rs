@@ -108,7 +108,7 @@ fn facts(detail: &MessageDetail, settings: &Settings, waits: &Waits, actor: &Act
     let metadata = message.metadata.as_ref().and_then(|it| serde_json::to_string_pretty(it).ok());
     Facts {
         row: Row::of(message, waits, now),
-        error: message.last_error.as_ref().map(ExplanationView::of),
+        error: message.last_error.as_ref().or(waits.explanation(message, now)).map(ExplanationView::of),
         doubt: doubt(detail),
         due: message.due_at.filter(|due| message.state == MessageState::Queued && *due > now).map(when),
         expires: is_waiting.then(|| when(message.expires_at)),

@@ -3,14 +3,10 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use store::{LaneId, LanePause, MessageRecord, MessageState, StoreError};
+use store::{Explanation, LaneId, LanePause, MessageRecord, MessageState, StoreError};
 
-use super::foreign;
 use crate::Console;
 use crate::show;
-
-/// Upstreams' words are cut here.
-const REASON_MAX_CHARS: usize = 300;
 
 /// The pauses of the lanes in which these messages are queued.
 #[derive(Debug, Default)]
@@ -35,6 +31,12 @@ impl Waits {
         Ok(Self(pauses))
     }
 
+    /// What made the message's lane stand still, if it does.
+    pub(in crate::pages) fn explanation(&self, message: &MessageRecord, now: Timestamp) -> Option<&Explanation> {
+        let pause = self.0.get(&message.lane?).filter(|pause| pause.until > now);
+        pause.filter(|_| message.state == MessageState::Queued).map(|pause| &pause.explanation)
+    }
+
     /// Why this message waits, in words; `None`: its turn comes by itself.
     pub(in crate::pages) fn why(&self, message: &MessageRecord, now: Timestamp) -> Option<String> {
         if message.state != MessageState::Queued {
@@ -47,9 +49,8 @@ impl Waits {
         let due = message.due_at.filter(|due| *due > now);
         match (lane, due) {
             (Some(pause), due) if due.is_none_or(|due| due < pause.until) => {
-                let why = foreign::line(&pause.explanation.what, REASON_MAX_CHARS);
                 let state = if pause.needs_administrator { "stopped" } else { "throttled" };
-                Some(format!("Its mailbox is {state}: {why} Goes on {}.", show::distance(&pause.until, &now)))
+                Some(format!("Its mailbox is {state}. Goes on {}.", show::distance(&pause.until, &now)))
             }
             (_, Some(due)) => {
                 let what = if message.attempts > 0 { "Next attempt" } else { "Due" };
@@ -107,7 +108,7 @@ mod tests {
         };
         let stands = Waits(HashMap::from([(LaneId(1), throttled)]));
         let now = at(100);
-        let throttled = "Its mailbox is throttled: Too many. Goes on in 1 minute.";
+        let throttled = "Its mailbox is throttled. Goes on in 1 minute.";
         for (waits, message, words) in [
             (&Waits::default(), message(90, 0, true), None),
             (&Waits::default(), message(130, 1, true), Some("Next attempt in 30 seconds.")),
@@ -119,5 +120,7 @@ mod tests {
             assert_eq!(waits.why(&message, now).as_deref(), words);
         }
         assert_eq!(stands.why(&message(90, 0, true), at(160)), None, "the pause is over");
+        let explained = |waits: &Waits| waits.explanation(&message(90, 0, true), now).map(|it| it.what.clone());
+        assert_eq!((explained(&stands), explained(&Waits::default())), (Some("Too many.".to_owned()), None));
     }
 }
