@@ -9,7 +9,9 @@ mod browser;
 mod consent;
 mod device;
 mod flows;
+mod forgetting;
 mod scoping;
+mod standing;
 
 use entra::Granted;
 use jiff::Timestamp;
@@ -26,7 +28,9 @@ pub use browser::{Callback, SignInRequest, begin_sign_in, finish_sign_in};
 pub use consent::{admin_consent_url, explain_consent_refusal};
 pub use device::{DevicePolled, DeviceSignIn, begin_device_sign_in, poll_device_sign_in};
 pub use flows::Flows;
+pub(crate) use forgetting::forget_groundless;
 pub use scoping::scoping_script;
+pub use standing::{ConnectionStanding, connection_standing, connection_standings};
 
 /// What a user granted, as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,10 +67,7 @@ pub async fn forget_grant(
     now: Timestamp,
 ) -> Result<(), AdminError> {
     actor.must_be(Role::Administrator)?;
-    let id = ConnectionId(connection.to_owned());
-    let Some(grant) = store.grant(&id).await? else { return Ok(()) };
-    store.put_grant(&id, None).await?;
-    audit(store, actor, "grant_forgotten", json!({ "connection": connection, "user": grant.user }), now).await
+    forgetting::forget(store, actor, &ConnectionId(connection.to_owned()), now).await
 }
 
 impl From<Grant> for GrantSummary {

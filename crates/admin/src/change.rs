@@ -2,13 +2,15 @@
 //!
 //! Promise: all of a change takes effect, or nothing. It is decided on the settings that are changed: when somebody else
 //! was quicker it is decided anew, or refused if the caller had seen an older version. It leaves one audit entry with
-//! what was before and after, secrets masked; waiting messages then follow the new settings.
+//! what was before and after, secrets masked; waiting messages then follow the new settings, and grants that were given to
+//! something else are forgotten.
 
 use jiff::Timestamp;
 use serde::Serialize;
 use store::{AuditEntry, Store, StoreError};
 
 use crate::apply::{Applied, Draft, plan};
+use crate::authentication::forget_groundless;
 use crate::{Actor, AdminError, DiffLine, Refused, Role, SecretSource};
 
 /// How often a race with another administrator is run again before it is reported.
@@ -51,6 +53,8 @@ pub(crate) async fn change<T: Send>(
         };
         match store.change_settings(current.version, plan.changes, audit).await {
             Ok(version) => {
+                let after = store.settings().borrow().clone();
+                forget_groundless(store, actor, &current, &after, changing.now).await?;
                 let rerouted = relay::reroute_waiting(store).await?;
                 tracing::info!(event = changing.action, actor = actor.name(), version, rerouted);
                 return Ok((Applied { diff: plan.diff, version, rerouted }, outcome));

@@ -57,7 +57,8 @@ pub async fn create_tenant(
     .await
 }
 
-/// Replaces all but the identity; a secret that the entry leaves out stays.
+/// Replaces all but the identity; a secret that the entry leaves out stays. With another cloud, Tenant ID or Client ID,
+/// what users granted its connections is forgotten.
 pub async fn update_tenant(
     store: &dyn Store,
     actor: &Actor,

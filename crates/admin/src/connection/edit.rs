@@ -81,7 +81,8 @@ pub async fn create_connection(
     .await
 }
 
-/// Replaces all but the identity. A delegated connection that stops being one forgets what was granted.
+/// Replaces all but the identity. A delegated connection that stops being one, or gets another tenant, forgets what was
+/// granted.
 pub async fn update_connection(
     store: &dyn Store,
     actor: &Actor,
@@ -90,17 +91,13 @@ pub async fn update_connection(
     expected_version: Option<u64>,
     now: Timestamp,
 ) -> Result<Saved, AdminError> {
-    let saved = save(store, actor, "connection_changed", expected_version, now, |draft| {
+    save(store, actor, "connection_changed", expected_version, now, |draft| {
         let known = with_id(&draft.settings, id)?.id.clone();
         let others = draft.settings.connections.iter().filter(|it| it.id != known);
         check_name("connection", &connections::name(entry), others.map(|it| it.name.as_str()))?;
         Ok(connections::put(draft, Some(known), entry)?.0)
     })
-    .await?;
-    if entry.permission != Permission::Delegated {
-        forget(store, id).await?;
-    }
-    Ok(saved)
+    .await
 }
 
 /// Refused while the Emails settings or a route use it.
@@ -111,24 +108,14 @@ pub async fn remove_connection(
     expected_version: Option<u64>,
     now: Timestamp,
 ) -> Result<Saved, AdminError> {
-    let saved = save(store, actor, "connection_removed", expected_version, now, |draft| {
+    save(store, actor, "connection_removed", expected_version, now, |draft| {
         let connection = with_id(&draft.settings, id)?;
         let users = references::users_of_connection(&draft.settings, &connection.id);
         refuse_if_used("connection", &connection.name, &users)?;
         draft.settings.connections.retain(|it| it.id.0 != id);
         Ok(id.to_owned())
     })
-    .await?;
-    forget(store, id).await?;
-    Ok(saved)
-}
-
-async fn forget(store: &dyn Store, id: &str) -> Result<(), AdminError> {
-    let id = ConnectionId(id.to_owned());
-    if store.grant(&id).await?.is_some() {
-        store.put_grant(&id, None).await?;
-    }
-    Ok(())
+    .await
 }
 
 pub(crate) fn with_id<'a>(settings: &'a Settings, id: &str) -> Result<&'a Connection, Refused> {
