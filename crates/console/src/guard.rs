@@ -18,6 +18,7 @@ mod visitor;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -171,7 +172,7 @@ async fn admit(State((console, needs)): State<(Console, Needs)>, mut request: Re
 async fn check(console: &Console, needs: Needs, request: &mut Request) -> Result<(), Box<Response>> {
     let is_action = *request.method() != Method::GET && *request.method() != Method::HEAD;
     if is_action {
-        origin::check_same_origin(console, request).map_err(refused)?;
+        origin::check_same_origin(console, request.headers(), request.uri().path()).map_err(refused)?;
     }
     let role = match needs {
         Needs::Nothing => return Ok(()),
@@ -203,19 +204,19 @@ async fn check(console: &Console, needs: Needs, request: &mut Request) -> Result
 
 /// For the API: who came with the console's cookie; `None`: nobody. A request that may change something comes from a page
 /// of ours and carries the session's token in the header.
-pub(crate) async fn recognise_script(console: &Console, request: &Request) -> Result<Option<Visitor>, PageError> {
-    let visitor = visitor::recognise(console, request.headers(), request.uri()).await?;
+pub(crate) async fn recognise_script(console: &Console, request: &Parts) -> Result<Option<Visitor>, PageError> {
+    let visitor = visitor::recognise(console, &request.headers, &request.uri).await?;
     let Some(visitor) = visitor else { return Ok(None) };
-    if !request.method().is_safe() {
-        origin::check_same_origin(console, request)?;
-        csrf::check_header(console, &visitor, request.headers())?;
+    if !request.method.is_safe() {
+        origin::check_same_origin(console, &request.headers, request.uri.path())?;
+        csrf::check_header(console, &visitor, &request.headers)?;
     }
     Ok(Some(visitor))
 }
 
 /// Whether the request was meant for us, by the name it calls us.
-pub(crate) fn known_host(console: &Console, request: &Request) -> Result<(), PageError> {
-    origin::known_host(console, request)
+pub(crate) fn known_host(console: &Console, request: &Parts) -> Result<(), PageError> {
+    origin::known_host(console, &request.headers, &request.uri)
 }
 
 fn refused(error: PageError) -> Box<Response> {

@@ -1,4 +1,4 @@
-//! The administration console: server-rendered pages over `admin`.
+//! The administration console: server-rendered pages over `admin`, and the administrators' API over the same.
 //!
 //! Promise: every page and action but those of signing in asks who is there and what they may do before anything else,
 //! in one place (`guard`); every action proves that it comes from a page of ours. Nothing is fetched from another host,
@@ -11,6 +11,7 @@
 //!   request ─► host ─► guard: session, role, origin, token ─► a file of pages/ ─► admin ─► template
 //! ```
 
+mod api;
 mod assets;
 mod console;
 mod error;
@@ -19,6 +20,9 @@ mod frame;
 mod guard;
 mod pages;
 mod show;
+#[cfg(test)]
+mod tests;
 
+pub use api::api;
 pub use console::{Console, ConsoleConfig, SmtpListener};
 pub use pages::router;

@@ -1,7 +1,7 @@
 //! Whether a request was meant for us and made by a page of ours.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::Url;
@@ -11,14 +11,14 @@ use crate::error::PageError;
 
 /// A name that is not ours is an attack (DNS rebinding) or a proxy that was not told `public_url`.
 pub(super) async fn check_host(State(console): State<Console>, request: Request, next: Next) -> Response {
-    match known_host(&console, &request) {
+    match known_host(&console, request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-pub(super) fn known_host(console: &Console, request: &Request) -> Result<(), PageError> {
-    let host = host_of(request);
+pub(super) fn known_host(console: &Console, headers: &HeaderMap, uri: &Uri) -> Result<(), PageError> {
+    let host = host_of(headers, uri);
     if host.as_deref().is_some_and(|host| is_ours(console, host)) {
         return Ok(());
     }
@@ -28,9 +28,9 @@ pub(super) fn known_host(console: &Console, request: &Request) -> Result<(), Pag
     Err(PageError::new(StatusCode::MISDIRECTED_REQUEST, what, fix))
 }
 
-fn host_of(request: &Request) -> Option<String> {
-    let by_header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    by_header.or_else(|| request.uri().authority().map(|authority| authority.as_str())).map(str::to_lowercase)
+fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let by_header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    by_header.or_else(|| uri.authority().map(|authority| authority.as_str())).map(str::to_lowercase)
 }
 
 fn is_ours(console: &Console, host: &str) -> bool {
@@ -46,8 +46,7 @@ fn authority(url: &Url) -> Option<String> {
 
 /// `Sec-Fetch-Site` where the browser sends it, else `Origin`. A client that sends neither is no browser and has no
 /// cookies that somebody else's page could borrow; it still needs the session's token.
-pub(super) fn check_same_origin(console: &Console, request: &Request) -> Result<(), PageError> {
-    let headers = request.headers();
+pub(super) fn check_same_origin(console: &Console, headers: &HeaderMap, path: &str) -> Result<(), PageError> {
     let allowed = match text(headers, "sec-fetch-site") {
         Some(site) => site == "same-origin" || site == "none",
         None => match text(headers, "origin") {
@@ -61,7 +60,7 @@ pub(super) fn check_same_origin(console: &Console, request: &Request) -> Result<
     if allowed {
         return Ok(());
     }
-    tracing::warn!(event = "cross_site_refused", path = request.uri().path());
+    tracing::warn!(event = "cross_site_refused", path);
     let what = "The request comes from a page of another site";
     Err(PageError::new(StatusCode::FORBIDDEN, what, "Open the console itself and do it there."))
 }

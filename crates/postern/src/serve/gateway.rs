@@ -223,13 +223,15 @@ async fn bind_http(
         _ => None,
     };
     let console = console(config, Arc::clone(&store), listener.local_addr()?, tls.is_some(), stop.clone())?;
-    let api = submission::http::router(intake(config, Arc::clone(&store)), HttpLimits::default());
+    let intake = intake(config, Arc::clone(&store));
+    let messages = submission::http::calls(intake.clone(), HttpLimits::default());
+    let api = console::api(console.clone(), intake, messages);
     let watched = Watched {
         store: Arc::clone(&store),
         data_dir: config.data_dir.clone(),
         min_free_bytes: config.limits.min_free_bytes,
     };
-    Ok(HttpServer { listener, tls, router: pages::router(watched).merge(api).merge(console) })
+    Ok(HttpServer { listener, tls, router: pages::router(watched).merge(api).merge(console::router(console)) })
 }
 
 fn console(
@@ -238,7 +240,7 @@ fn console(
     listen: SocketAddr,
     tls: bool,
     stop: CancellationToken,
-) -> Result<axum::Router, Failure> {
+) -> Result<Console, Failure> {
     let setup = SetupToken::ensure(&config.data_dir, &*store)
         .map_err(|error| Failure::new(format!("the set-up token cannot be written: {error}"), error.fix()))?;
     if needs_setup(&*store) {
@@ -262,7 +264,7 @@ fn console(
         setup,
         stop,
     };
-    Ok(console::router(Console::new(store, console)))
+    Ok(Console::new(store, console))
 }
 
 /// For people who point clients at them.

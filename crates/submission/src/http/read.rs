@@ -59,7 +59,7 @@ pub(super) async fn show_message(
         ("since" = Option<DateTime>, Query, description = "Arrived then or later"),
         ("until" = Option<DateTime>, Query, description = "Arrived before then"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Messages at most, 1 to 200; 50 if left out"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Messages at most, 1 to 200; 50 if left out"),
     ),
     responses(
         (status = 200, description = "A page", body = MessagePage),

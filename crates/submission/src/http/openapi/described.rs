@@ -12,12 +12,15 @@ use crate::http::Problem;
 /// What every call may answer.
 #[derive(Debug, IntoResponses)]
 pub enum AnyCall {
-    /// No valid token
+    /// Nobody who is known
     #[response(status = 401, content_type = "application/problem+json", headers(("WWW-Authenticate" = String, description = "`Bearer`")))]
     NoToken(Problem),
-    /// The account may not do this, or not from this network
+    /// The caller may not do this, or not from this network
     #[response(status = 403, content_type = "application/problem+json")]
     NotAllowed(Problem),
+    /// To administrators: the server is not called that; `public_url` says what it is called
+    #[response(status = 421, content_type = "application/problem+json")]
+    OtherHost(Problem),
     /// Not now
     #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u64, description = "In seconds")))]
     NotNow(Problem),

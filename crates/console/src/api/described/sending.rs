@@ -1,0 +1,281 @@
+//! Services, tenants, connections, and how they prove who they are.
+
+use serde::{Deserialize, Serialize};
+use submission::http::{DateTime, ExplanationView};
+use utoipa::ToSchema;
+
+use super::{Day, SecretText};
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(in crate::api) enum ServiceName {
+    #[serde(rename = "Microsoft Entra ID Graph API")]
+    GraphApi,
+    #[serde(rename = "Microsoft Entra ID Exchange")]
+    Exchange,
+    #[serde(rename = "SMTP Server")]
+    SmtpServer,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::api) enum PermissionName {
+    Application,
+    Delegated,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::api) enum DeliveryName {
+    Standard,
+    Tracked,
+}
+
+/// What becomes of a message that may or may not have been delivered.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::api) enum OnUncertainName {
+    Retry,
+    Hold,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct ServiceList {
+    services: Vec<ServiceView>,
+}
+
+/// A kind of upstream.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct ServiceView {
+    service: ServiceName,
+    name: String,
+    authentication: String,
+    needs_tenant: bool,
+    permissions: Vec<PermissionName>,
+    capabilities: Vec<Capability>,
+    /// Connections of this service can be made in this version.
+    is_available: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct Capability {
+    name: String,
+    is_available: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::api) enum CloudName {
+    Global,
+    UsGov,
+    UsGovDod,
+    China,
+}
+
+/// Endpoints of one's own: https, or plain http on a loopback address.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct OwnCloud {
+    #[schema(format = "uri")]
+    login: String,
+    #[schema(format = "uri")]
+    graph: String,
+    /// `host:port`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smtp: Option<String>,
+}
+
+/// A Microsoft cloud by its name, or endpoints of one's own.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(in crate::api) enum CloudChoice {
+    Named(CloudName),
+    Own(OwnCloud),
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct TenantList {
+    tenants: Vec<TenantView>,
+}
+
+/// A tenant; no secret is in it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct TenantView {
+    id: String,
+    name: String,
+    service: String,
+    cloud: CloudChoice,
+    tenant_id: String,
+    client_id: String,
+    has_client_secret: bool,
+    #[schema(required)]
+    client_secret_expires: Option<Day>,
+    /// The certificate in use.
+    #[schema(required)]
+    certificate: Option<CertificateView>,
+    /// Made here and waiting to be registered with the app.
+    #[schema(required)]
+    pending_certificate: Option<CertificateView>,
+    /// The connections that have this tenant, in words.
+    used_by: Vec<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct CertificateView {
+    subject: String,
+    thumbprint_sha1: String,
+    thumbprint_sha256: String,
+    thumbprint_base64url: String,
+    not_before: DateTime,
+    not_after: DateTime,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub(in crate::api) enum TenantServiceName {
+    #[serde(rename = "Microsoft Entra ID")]
+    EntraId,
+}
+
+/// A tenant. A secret that is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct TenantEntry {
+    name: String,
+    service: Option<TenantServiceName>,
+    /// `global` if left out.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    cloud: Option<CloudChoice>,
+    tenant_id: String,
+    client_id: String,
+    client_secret: Option<SecretText>,
+    client_secret_expires: Option<Day>,
+    /// Private key and certificate, PEM.
+    certificate: Option<SecretText>,
+    federated_token_file: Option<String>,
+    #[serde(default)]
+    managed_identity: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct ConnectionList {
+    connections: Vec<ConnectionView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct ConnectionView {
+    id: String,
+    name: String,
+    service: ServiceName,
+    /// Name of the tenant.
+    #[schema(required)]
+    tenant: Option<String>,
+    permission: PermissionName,
+    /// `client secret`, `certificate` or nothing.
+    #[schema(required)]
+    credential: Option<String>,
+    #[schema(required)]
+    client_secret_expires: Option<Day>,
+    large_messages: bool,
+    delivery: DeliveryName,
+    on_uncertain: OnUncertainName,
+    /// Attempts at once per mailbox.
+    in_flight: u32,
+    /// `emails`, and the names of routes.
+    used_by: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::api) enum SecurityName {
+    StartTls,
+    Implicit,
+    None,
+}
+
+/// A Service Connection. `host` and what follows is for the service SMTP Server.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct ConnectionEntry {
+    /// Made of service and tenant if left out.
+    name: Option<String>,
+    service: ServiceName,
+    /// Name of the tenant.
+    tenant: Option<String>,
+    /// `application` if left out.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    permission: Option<PermissionName>,
+    #[serde(default)]
+    large_messages: bool,
+    /// `standard` if left out.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    delivery: Option<DeliveryName>,
+    /// `retry` if left out.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    on_uncertain: Option<OnUncertainName>,
+    #[schema(minimum = 0, maximum = 4294967295_u64)]
+    in_flight: Option<u32>,
+    host: Option<String>,
+    #[schema(minimum = 0, maximum = 65535)]
+    port: Option<u16>,
+    security: Option<SecurityName>,
+    username: Option<String>,
+    password: Option<SecretText>,
+}
+
+/// Whether there was a token, and what it says; never the token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct ConnectionTest {
+    /// Name of the connection.
+    connection: String,
+    ok: bool,
+    #[schema(required)]
+    token: Option<TokenFacts>,
+    #[schema(required)]
+    explanation: Option<ExplanationView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct TokenFacts {
+    #[schema(required)]
+    audience: Option<String>,
+    #[schema(required)]
+    tenant_id: Option<String>,
+    #[schema(required)]
+    client_id: Option<String>,
+    roles: Vec<String>,
+    #[schema(required)]
+    expires: Option<DateTime>,
+    grants_mail_send: bool,
+}
+
+/// Who signed in to a delegated connection; null: nobody, or nobody needs to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct Authentication {
+    #[schema(required)]
+    grant: Option<GrantView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct GrantView {
+    user: String,
+    scopes: Vec<String>,
+    signed_in_at: DateTime,
+    refreshed_at: DateTime,
+    /// Why it is over: somebody must sign in again.
+    #[schema(required)]
+    dead: Option<ExplanationView>,
+}
+
+/// Tell the person to open `verification_uri` and to type `user_code` there; then poll.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct DeviceSignIn {
+    id: String,
+    user_code: String,
+    #[schema(format = "uri")]
+    verification_uri: String,
+    message: String,
+    interval_seconds: u64,
+}
