@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use settings::{GroupRole, Role};
 
+use super::settings::{VIEWS, View};
 use crate::Console;
 use crate::error::PageError;
 use crate::form::{Field, FormView};
@@ -20,6 +21,8 @@ use crate::guard::{Submitted, Visitor};
 #[template(path = "people/sign_in_settings.html")]
 struct SignInSettingsPage {
     frame: Frame,
+    views: &'static [View],
+    here: &'static str,
     form: FormView,
     redirect_uri: String,
     is_set_up: bool,
@@ -98,7 +101,8 @@ fn form(values: &ProviderForm, has_secret: bool) -> FormView {
 
 fn show_page(console: &Console, visitor: &Visitor, form: FormView, is_set_up: bool) -> Result<Response, PageError> {
     let redirect_uri = console.openid.redirect_uri().to_string();
-    page(&SignInSettingsPage { frame: Frame::new(visitor, "Sign-in"), form, redirect_uri, is_set_up })
+    let frame = Frame::new(visitor, "Edit Global System Settings");
+    page(&SignInSettingsPage { frame, views: VIEWS, here: "Sign-in", form, redirect_uri, is_set_up })
 }
 
 pub(super) async fn show(State(console): State<Console>, visitor: Visitor) -> Result<Response, PageError> {
