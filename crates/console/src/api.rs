@@ -35,6 +35,9 @@ mod tenants;
 mod tokens;
 mod users;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +76,11 @@ impl FromRef<Api> for Console {
 /// The whole API: the administrators' calls beside `messages`, those of submission accounts, which administrators may
 /// read with as well.
 pub fn api(console: Console, intake: Intake, messages: OpenApiRouter) -> Router {
-    let api = Api { console, intake, places: Arc::new(Semaphore::new(MAX_CALLS)) };
+    with_places(MAX_CALLS, console, intake, messages)
+}
+
+fn with_places(places: usize, console: Console, intake: Intake, messages: OpenApiRouter) -> Router {
+    let api = Api { console, intake, places: Arc::new(Semaphore::new(places)) };
     let messages = messages.route_layer(from_fn_with_state(api.clone(), caller::recognise));
     let calls = sensitive()
         .route_layer(from_fn(caller::must_be_fresh))
