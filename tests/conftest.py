@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from stage.browser import chromium
 from stage.certificates import Authority, app_certificate
 from stage.gateway import Gateway, setup_toml
 from stage.process import postern_binary
@@ -71,3 +72,25 @@ def stage(tmp_path, authority):
     yield Stage()
     for each in reversed(made):
         each.tidy() if isinstance(each, Gateway) else each.__exit__()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def window(browser):
+    """Opens browser windows that share nothing; they close with the test."""
+    opened = []
+
+    def open_window(**options):
+        context = browser.new_context(reduced_motion="reduce", **options)
+        opened.append(context)
+        context.set_default_timeout(20_000)
+        return context.new_page()
+
+    yield open_window
+    for context in opened:
+        context.close()

@@ -81,7 +81,7 @@ class Gateway:
             listeners += [_listener(starttls, "starttls", "required", files), _listener(implicit, "implicit", "required", files)]
         self.config = self.home / "postern.toml"
         self.config.write_text(
-            f'data_dir = "{self.data_dir}"\n{extra_config}\n[http]\nlisten = "127.0.0.1:{http}"\n\n' + "\n".join(listeners)
+            f'data_dir = "{self.data_dir}"\npublic_url = "{self.url}"\n{extra_config}\n[http]\nlisten = "127.0.0.1:{http}"\n\n' + "\n".join(listeners)
         )
 
     def arguments(self, *command):
