@@ -155,11 +155,20 @@ pub(in crate::pages) async fn save(
             Ok(Redirect::to(&format!("/settings?done={done}")).into_response())
         }
         Err(AdminError::Refused(refused)) => {
-            let shown = emails_page(&console, &visitor, &values, Some(refused))?;
+            let shown = emails_page(&console, &visitor, &values, Some(in_words_of_the_page(refused)))?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The setup file calls the choices by other names, and so does the refusal.
+fn in_words_of_the_page(refused: Refused) -> Refused {
+    if refused.field != Some("connection_type") {
+        return refused;
+    }
+    let fix = "Choose Microsoft Graph for a connection of Microsoft Entra ID Graph API, SMTP for the others.";
+    Refused::new("this type does not fit the chosen Service Connection", fix).at("connection_type")
 }
 
 #[cfg(test)]
