@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help assets build demo test test-rust test-foreign needs lint fmt bench fuzz
+.PHONY: help assets build demo test test-all test-rust test-foreign needs lint fmt bench fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ test-rust: assets ## Run the Rust tests
 test-foreign: assets needs ## Run foreign mail clients and libraries against the built program
 	$(CARGO) build --locked -p postern
 	cd tests && ../.tools/venv/bin/python -m pytest -q $(PYTEST)
+
+test-all: ## Run all tests, and let a scanner attack the console for some minutes
+	@tools/need-wapiti
+	$(MAKE) test
 
 needs: ## Install what the tests need: Debian, npm and PyPI packages
 	@tools/need-debian
