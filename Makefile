@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help assets build demo test test-all test-rust test-foreign needs lint fmt bench fuzz
+.PHONY: help assets build demo test test-all test-rust test-foreign needs lint fmt bench profile fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: assets ## Measure against Postfix and Microsoft Graph's stand-in, and pri
 	@tools/need-postfix
 	$(CARGO) build --locked --release -p postern
 	python3 -m bench
+
+profile: build ## Count where the instructions of taking mail go (needs valgrind)
+	tools/profile
 
 fuzz: ## Feed every parser random input, FUZZ_SECONDS each (needs a nightly toolchain)
 	tools/fuzz $(FUZZ_SECONDS)
