@@ -116,6 +116,7 @@ def test_who_may_gets_what_is_described(call, api, description, kept):
     answer = api.call(method(call), address(call, parts) + wanted.query, wanted.body, who=wanted.role)
     assert answer.status == wanted.status, answer.body
     description.check(call, answer)
+    assert answer.headers["cache-control"] == "no-store" and answer.headers["x-content-type-options"] == "nosniff"
     shown = masked(answer, wanted)
     if os.environ.get("POSTERN_KEEP_ANSWERS"):
         kept[call] = shown

@@ -50,6 +50,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Console;
+use crate::guard::add_headers;
 
 /// The largest certificate and the longest lists are far smaller.
 const MAX_BODY_BYTES: u32 = 1024 * 1024;
@@ -80,6 +81,7 @@ pub fn api(console: Console, intake: Intake, messages: OpenApiRouter) -> Router 
 }
 
 fn with_places(places: usize, console: Console, intake: Intake, messages: OpenApiRouter) -> Router {
+    let is_secure = console.is_secure();
     let api = Api { console, intake, places: Arc::new(Semaphore::new(places)) };
     let messages = messages.route_layer(from_fn_with_state(api.clone(), caller::recognise));
     let calls = sensitive()
@@ -89,7 +91,8 @@ fn with_places(places: usize, console: Console, intake: Intake, messages: OpenAp
         .with_state(api);
     let mut whole = messages.merge(calls);
     described::add_sessions(whole.get_openapi_mut());
-    submission::http::serve(whole)
+    // A browser that opens an answer neither keeps it nor takes it for a page.
+    submission::http::serve(whole).layer(from_fn(move |request, next| add_headers(request, next, is_secure)))
 }
 
 /// Calls that look, and calls that change what is no secret.

@@ -31,7 +31,7 @@ use crate::frame::{Frame, error_page};
 
 pub(crate) use cookie::{Cookies, add_cookie, session_cookie, set_cookie};
 pub(crate) use csrf::Submitted;
-pub(crate) use headers::{MAIL_POLICY, set_policy};
+pub(crate) use headers::{MAIL_POLICY, add as add_headers, set_policy};
 pub(crate) use visitor::{Visitor, client};
 
 /// What an address asks of whoever comes.

@@ -119,7 +119,8 @@ pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
     field: &'static str,
     fix: &str,
 ) -> Result<T, ApiError> {
-    text.parse().map_err(|error| ApiError::refused(&Refused::new(format!("'{text}' is not right: {error}"), fix).at(field)))
+    text.parse()
+        .map_err(|error| ApiError::refused(&Refused::new(format!("'{text}' is not right: {error}"), fix).at(field)))
 }
 
 #[cfg(test)]
@@ -131,7 +132,10 @@ mod tests {
     #[test]
     fn a_body_is_an_object_and_its_whole_numbers_are_integers() {
         let read = |body: &str| object(body.as_bytes()).ok();
-        assert_eq!(read(r#"{"a": 60.0, "b": [1.5, 2.0], "c": {"d": -3.0}}"#), Some(json!({"a": 60, "b": [1.5, 2], "c": {"d": -3}})));
+        assert_eq!(
+            read(r#"{"a": 60.0, "b": [1.5, 2.0], "c": {"d": -3.0}}"#),
+            Some(json!({"a": 60, "b": [1.5, 2], "c": {"d": -3}}))
+        );
         // Too large to be a whole number for sure.
         assert_eq!(read(r#"{"a": 1e300}"#), Some(json!({"a": 1e300})));
         for body in ["", "{", "[null, null]", "7", "null", r#"{"a": 1} x"#] {

@@ -13,9 +13,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub(crate) const MAIL_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
                                       form-action 'none'; frame-ancestors 'self'; base-uri 'none'";
 
-/// Replaces the policy of the pages by another.
+/// Replaces the policy of the pages by one for what is shown in a frame of ours.
 pub(crate) fn set_policy(headers: &mut HeaderMap, policy: &'static str) {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
 }
 
 /// The length of a compressed answer tells whether what another site put into the address is like a secret on the page
@@ -27,13 +28,15 @@ fn leave_whole_for_others(headers: &mut HeaderMap) {
     }
 }
 
-pub(super) async fn add(mut request: Request, next: Next, is_secure: bool) -> Response {
+pub(crate) async fn add(mut request: Request, next: Next, is_secure: bool) -> Response {
     leave_whole_for_others(request.headers_mut());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let defaults = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // What `frame-ancestors` says, for browsers that do not know it.
+        (header::X_FRAME_OPTIONS, "DENY"),
         // Not `no-referrer`: with that, browsers send `Origin: null`, and we could not tell our own pages.
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
