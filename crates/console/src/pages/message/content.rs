@@ -93,7 +93,44 @@ pub(in crate::pages) async fn html(
     let id = parse_id(&id)?;
     let preview = admin::preview(console.store(), visitor.actor(), id, console.now()).await?;
     let html = preview.html.ok_or_else(|| PageError::not_found("part of the message"))?;
+    let html = without_hints(&html);
     let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
     set_policy(response.headers_mut(), MAIL_POLICY);
     Ok(response)
+}
+
+/// `link` may ask the browser to look up a name or to open a connection, and `meta` and `base` to go or to point elsewhere:
+/// no policy forbids the first, and a sender would see that somebody looks. Without its name an element means nothing.
+fn without_hints(html: &str) -> String {
+    let mut harmless = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once('<') {
+        harmless.push_str(before);
+        harmless.push('<');
+        let begins = |name: &str| after.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        if ["link", "meta", "base"].into_iter().any(begins) {
+            harmless.push_str("not-");
+        }
+        rest = after;
+    }
+    harmless.push_str(rest);
+    harmless
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_opens_connections_unasked_loses_its_name() {
+        for (html, harmless) in [
+            ("<p>a < b</p>", "<p>a < b</p>"),
+            ("<LiNk rel=preconnect href=//x>", "<not-LiNk rel=preconnect href=//x>"),
+            ("<<meta x><base>", "<<not-meta x><not-base>"),
+            ("lone <", "lone <"),
+            ("<é", "<é"),
+        ] {
+            assert_eq!(without_hints(html), harmless);
+        }
+    }
 }
