@@ -1,7 +1,13 @@
-//! `postern connection list|show|test`
+//! `postern connection list|show|authenticate|test`
 
-use admin::{Actor, ConnectionSummary, ConnectionTest, connection_named, list_connections, test_connection};
+mod authenticate;
+
+use admin::{
+    Actor, ConnectionStanding, ConnectionSummary, ConnectionTest, connection_standing, list_connections,
+    test_connection,
+};
 use clap::{Args, Subcommand};
+use store::Explanation;
 
 use crate::config::Loaded;
 use crate::opening::{network, open_store};
@@ -17,6 +23,8 @@ pub(crate) enum Command {
     },
     /// Show one connection
     Show(One),
+    /// Sign in for a delegated connection, with a code typed on another device
+    Authenticate(authenticate::Options),
     /// Ask Microsoft for a token, and show what it allows
     Test(One),
 }
@@ -36,7 +44,8 @@ pub(crate) fn run(command: &Command, loaded: &Loaded) -> Result<(), Failure> {
         let store = open_store(&loaded.config).await?;
         match command {
             Command::List { json } => show_list(&list_connections(&*store, &actor)?, *json),
-            Command::Show(one) => show(&connection_named(&*store, &actor, &one.name)?, one.json),
+            Command::Show(one) => show(&connection_standing(&*store, &actor, &one.name).await?, one.json),
+            Command::Authenticate(options) => authenticate::run(&store, &network(&loaded.config)?, options).await,
             Command::Test(one) => {
                 let network = network(&loaded.config)?;
                 show_test(&test_connection(&store, &actor, &one.name, &network).await?, one.json)
@@ -66,10 +75,11 @@ fn show_list(connections: &[ConnectionSummary], json: bool) -> Result<(), Failur
     say(table(&["NAME", "SERVICE", "TENANT", "USED BY"], &rows))
 }
 
-fn show(it: &ConnectionSummary, json: bool) -> Result<(), Failure> {
+fn show(standing: &ConnectionStanding, json: bool) -> Result<(), Failure> {
     if json {
-        return say_json(it);
+        return say_json(standing);
     }
+    let it = &standing.connection;
     let none = || "none".to_owned();
     let credential = match (it.credential, it.client_secret_expires) {
         (Some(kind), Some(date)) => format!("{kind}, expires {date}"),
@@ -82,11 +92,24 @@ fn show(it: &ConnectionSummary, json: bool) -> Result<(), Failure> {
         ("service", it.service.name().to_owned()),
         ("tenant", it.tenant.clone().unwrap_or_else(none)),
         ("credential", credential),
+        ("sign-in", sign_in(standing)),
         ("large messages", if it.large_messages { "yes" } else { "no" }.to_owned()),
         ("in flight", it.in_flight.to_string()),
         ("used by", if it.used_by.is_empty() { none() } else { it.used_by.join(", ") }),
     ];
     rows.iter().try_for_each(|(name, value)| say(format!("{name:<15} {value}")))
+}
+
+fn sign_in(standing: &ConnectionStanding) -> String {
+    let again = "'postern connection authenticate'";
+    match &standing.grant {
+        None if standing.needs_sign_in => format!("missing: somebody must sign in, see {again}"),
+        None => "none: it sends with the application's own permission".to_owned(),
+        Some(grant) => match &grant.dead {
+            Some(dead) => format!("over: {} {} must sign in again, see {again}", dead.what, grant.user),
+            None => format!("{}, refreshed {}", grant.user, grant.refreshed_at),
+        },
+    }
 }
 
 fn show_test(test: &ConnectionTest, json: bool) -> Result<(), Failure> {
@@ -107,14 +130,25 @@ fn show_test(test: &ConnectionTest, json: bool) -> Result<(), Failure> {
         ))?;
         say(format!("  expires    {}", token.expires.map_or("not said".to_owned(), |at| at.to_string())))?;
     }
+    if let Some(smtp) = &test.smtp {
+        say(format!("'{}' opened a session with {}:{}", test.connection, smtp.host, smtp.port))?;
+        say(format!("  TLS            {}", if smtp.tls { "yes" } else { "no" }))?;
+        say(format!("  authenticated  {}", if smtp.authenticated { "yes" } else { "no, none asked for" }))?;
+        let limit = smtp.max_message_bytes.map_or("not said".to_owned(), |limit| format!("{limit} octets"));
+        say(format!("  largest        {limit}"))?;
+        let lacks = if smtp.lacks.is_empty() { "nothing".to_owned() } else { smtp.lacks.join(", ") };
+        say(format!("  lacks          {lacks}"))?;
+    }
     match &test.explanation {
-        Some(explanation) if !test.ok => {
-            let code = explanation.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
-            let what = format!("'{}': {} {}{code}", test.connection, explanation.what, explanation.why);
-            Err(Failure::new(what.trim(), format!("{} ({})", explanation.fix, explanation.who)))
-        }
+        Some(explanation) if !test.ok => Err(explained(&test.connection, explanation)),
         Some(advice) => say(format!("note: {} {}\n      {}", advice.what, advice.why, advice.fix)),
         None if test.ok => Ok(()),
         None => Err(failed),
     }
+}
+
+fn explained(connection: &str, explanation: &Explanation) -> Failure {
+    let code = explanation.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
+    let what = format!("'{connection}': {} {}{code}", explanation.what, explanation.why);
+    Failure::new(what.trim(), format!("{} ({})", explanation.fix, explanation.who))
 }

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use admin::{Actor, AdminError, Role, connection_standings};
 use jiff::Timestamp;
 use metrics::gauge;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -32,10 +33,28 @@ pub(super) async fn keep_up() {
 }
 
 /// The text of the exposition format.
-pub(super) async fn exposition(store: &dyn Store) -> Result<String, store::StoreError> {
+pub(super) async fn exposition(store: &dyn Store) -> Result<String, AdminError> {
     let counts = store.counts().await?;
     set_queue_gauges(&counts, Timestamp::now());
-    Ok(recorder().map(PrometheusHandle::render).unwrap_or_default())
+    let counted = recorder().map(PrometheusHandle::render).unwrap_or_default();
+    Ok(counted + &sign_ins(store).await?)
+}
+
+/// Which connections wait for a person. Not in the recorder: it would go on telling of removed connections.
+async fn sign_ins(store: &dyn Store) -> Result<String, AdminError> {
+    const NAME: &str = "postern_connection_needs_sign_in";
+    let actor = Actor::new("metrics", Role::Viewer);
+    let mut lines = format!("# TYPE {NAME} gauge\n");
+    for standing in connection_standings(store, &actor).await? {
+        let (label, needed) = (label_value(&standing.connection.name), u8::from(standing.needs_sign_in));
+        lines.push_str(&format!("{NAME}{{connection=\"{label}\"}} {needed}\n"));
+    }
+    Ok(lines)
+}
+
+/// As the exposition format writes it between quotes.
+fn label_value(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn set_queue_gauges(counts: &Counts, now: Timestamp) {
@@ -60,4 +79,15 @@ fn set_queue_gauges(counts: &Counts, now: Timestamp) {
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "there is no lossless way, and none is needed")]
 fn to_f64(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_end_the_label_it_stands_in() {
+        assert_eq!(label_value("A \"b\" \\ c"), r#"A \"b\" \\ c"#);
+        assert_eq!(label_value("one\ntwo"), r"one\ntwo");
+    }
 }
