@@ -215,7 +215,7 @@ pub(in crate::api) struct ConnectionEntry {
     #[serde(default)]
     #[schema(nullable = false)]
     on_uncertain: Option<OnUncertainName>,
-    #[schema(minimum = 0, maximum = 4294967295_u64)]
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
     in_flight: Option<u32>,
     host: Option<String>,
     #[schema(minimum = 0, maximum = 65535)]

@@ -148,7 +148,7 @@ pub(in crate::api) struct AccountEntry {
     /// As in `10.0.0.0/8`; empty: any network.
     #[serde(default)]
     networks: Vec<String>,
-    #[schema(minimum = 0, maximum = 4294967295_u64)]
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
     messages_per_minute: Option<u32>,
 }
 
