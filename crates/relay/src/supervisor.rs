@@ -123,15 +123,15 @@ impl Supervisor {
             Change::Lane(lane) => self.wake(lane),
             Change::Message(_) => {}
             Change::Grant(connection) => {
-                if let Err(error) = self.try_again_on(&connection).await {
-                    tracing::error!(event = "lanes_not_read", %error);
-                }
+                self.deliverer.upstreams.notice_sign_ins().await;
+                complain(self.try_again_on(&connection).await);
             }
             Change::Settings { .. } | Change::Everything => {
-                self.deliverer.upstreams.notice_sign_ins().await;
-                if let Err(error) = self.look_at_everything().await {
-                    tracing::error!(event = "lanes_not_read", %error);
+                // Another process may have signed somebody in; what it announced is not heard here.
+                for connection in self.deliverer.upstreams.notice_sign_ins().await {
+                    complain(self.try_again_on(&connection).await);
                 }
+                complain(self.look_at_everything().await);
             }
         }
     }
@@ -164,7 +164,6 @@ impl Supervisor {
 
     /// Somebody signed in for this connection (or its grant ended, which its lanes find out by themselves).
     async fn try_again_on(&mut self, connection: &ConnectionId) -> Result<(), StoreError> {
-        self.deliverer.upstreams.notice_sign_ins().await;
         if self.deliverer.store.grant(connection).await?.is_none_or(|grant| grant.dead.is_some()) {
             return Ok(());
         }
@@ -215,6 +214,12 @@ impl Supervisor {
         if woken || crash.is_some() {
             self.wake(lane);
         }
+    }
+}
+
+fn complain(looked: Result<(), StoreError>) {
+    if let Err(error) = looked {
+        tracing::error!(event = "lanes_not_read", %error);
     }
 }
 

@@ -44,8 +44,11 @@ pub trait Upstreams: Send + Sync + fmt::Debug {
 
     fn header_from_policy(&self) -> FromPolicy;
 
-    /// Somebody may have signed in for a delegated connection: tokens of earlier sign-ins are no longer used.
-    async fn notice_sign_ins(&self) {}
+    /// Somebody may have signed in for a delegated connection: tokens of earlier sign-ins are no longer used. Returns the
+    /// connections of which so.
+    async fn notice_sign_ins(&self) -> Vec<ConnectionId> {
+        Vec::new()
+    }
 
     /// Called once a day: refreshes what users granted and nobody used for `idle`, so that it does not end of disuse.
     async fn keep_alive(&self, _idle: Duration, _now: Timestamp) {}

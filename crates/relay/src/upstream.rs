@@ -240,12 +240,15 @@ impl Upstreams for Connections {
         self.settings().emails.from_policy
     }
 
-    async fn notice_sign_ins(&self) {
+    async fn notice_sign_ins(&self) -> Vec<ConnectionId> {
+        let mut noticed = Vec::new();
         for (connection, tokens) in self.delegated() {
             if tokens.notice_sign_in().await {
                 tracing::info!(event = "sign_in_noticed", %connection);
+                noticed.push(connection);
             }
         }
+        noticed
     }
 
     async fn keep_alive(&self, idle: Duration, now: Timestamp) {

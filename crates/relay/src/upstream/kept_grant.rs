@@ -130,3 +130,116 @@ fn superseded() -> KeepError {
         is_transient: true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use store::sqlite::SqliteStore;
+
+    use super::*;
+
+    struct Rig {
+        _folder: tempfile::TempDir,
+        store: Arc<dyn Store>,
+        keeper: KeptGrant,
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    /// Whatever it says: the keeper is told that it is the end.
+    fn some_refusal() -> EntraError {
+        let application = entra::Application {
+            cloud: entra::Cloud::GLOBAL,
+            tenant_id: "contoso.test".into(),
+            client_id: "client".into(),
+            credential: entra::Credential::PublicClient,
+        };
+        let http = crate::Network::default().client().unwrap();
+        entra::TokenSource::new(http, application, &entra::Scope::Graph).unwrap_err()
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
+            let keeper = KeptGrant::new(Arc::clone(&store), ConnectionId("c".into()), Arc::new(|| at(7)));
+            Self { _folder: folder, store, keeper }
+        }
+
+        async fn sign_in(&self, token: &str) {
+            let refresh_token = self.store.key_ring().seal(&self.keeper.field(), &secret(token)).unwrap();
+            let (user, scopes) = ("anna@contoso.test".to_owned(), vec!["Mail.Send".to_owned()]);
+            let grant = Grant { refresh_token, user, scopes, signed_in_at: at(1), refreshed_at: at(1), dead: None };
+            self.store.put_grant(&self.keeper.connection, Some(grant)).await.unwrap();
+        }
+
+        async fn kept(&self) -> (Grant, String) {
+            let (grant, token) = self.keeper.read().await.unwrap().unwrap();
+            (grant, token.expose_secret().to_owned())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rotation_is_kept_at_the_relays_own_time() {
+        let rig = Rig::new();
+        rig.sign_in("first").await;
+        rig.keeper.store(&secret("first"), &secret("second")).await.unwrap();
+        let (grant, token) = rig.kept().await;
+        assert_eq!((token.as_str(), grant.signed_in_at, grant.refreshed_at), ("second", at(1), at(7)));
+    }
+
+    /// Both read "old", for a read is quicker than a commit; the sign-in commits first.
+    #[tokio::test]
+    async fn a_rotation_and_a_death_never_take_the_place_of_a_newer_sign_in() {
+        let rig = Rig::new();
+        let refusal = some_refusal();
+        for _ in 0..50 {
+            rig.sign_in("old").await;
+            let (old, rotated) = (secret("old"), secret("rotated"));
+            let (stored, ()) = tokio::join!(rig.keeper.store(&old, &rotated), rig.sign_in("newer"));
+            assert_eq!(rig.kept().await.1, "newer", "the rotation ended with {stored:?}");
+
+            rig.sign_in("old").await;
+            tokio::join!(rig.keeper.died(&old, &refusal), rig.sign_in("newer"));
+            let (grant, token) = rig.kept().await;
+            assert_eq!((token.as_str(), grant.dead), ("newer", None));
+        }
+    }
+
+    /// That the two above do meet: without the comparison in the store the older token wins now and then.
+    #[tokio::test]
+    async fn a_rotation_that_only_looks_first_takes_the_place_of_a_newer_sign_in() {
+        let rig = Rig::new();
+        let rotate = async || {
+            let Some(known) = rig.keeper.read_if(&secret("old")).await.unwrap() else { return };
+            let refresh_token = rig.store.key_ring().seal(&rig.keeper.field(), &secret("rotated")).unwrap();
+            let grant = Grant { refresh_token, ..known };
+            rig.store.put_grant(&rig.keeper.connection, Some(grant)).await.unwrap();
+        };
+        for _ in 0..1000 {
+            rig.sign_in("old").await;
+            tokio::join!(rotate(), rig.sign_in("newer"));
+            if rig.kept().await.1 == "rotated" {
+                return;
+            }
+        }
+        panic!("they never meet: the test above shows nothing");
+    }
+
+    #[tokio::test]
+    async fn what_was_forgotten_meanwhile_does_not_come_back() {
+        let rig = Rig::new();
+        rig.sign_in("old").await;
+        let forget = rig.store.put_grant(&rig.keeper.connection, None);
+        let (old, rotated) = (secret("old"), secret("rotated"));
+        let (_, forgotten) = tokio::join!(rig.keeper.store(&old, &rotated), forget);
+        forgotten.unwrap();
+        assert!(rig.keeper.load().await.unwrap().is_none());
+    }
+}

@@ -1,9 +1,10 @@
 //! Delegated connections: mail waits without a living grant, and leaves once somebody signs in.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use relay::{Network, Upstream};
 use secrecy::{ExposeSecret as _, SecretString};
 use settings::{ConnectionId, Permission};
-use store::{AuditEntry, Change, Grant, MessageState, SecretField, SettingsChange};
+use store::{AuditEntry, Change, Explanation, Grant, LaneId, LanePause, MessageState, SecretField, SettingsChange};
 
 use crate::rig::microsoft;
 use crate::rig::tenant::{Gateway, MAILBOX, set_up};
@@ -94,4 +95,45 @@ async fn mail_accepted_before_anybody_signed_in_leaves_after_the_first_sign_in()
     until_paused(&gateway).await;
     sign_in(&gateway, "first").await;
     gateway.until_state(id, MessageState::Sent).await;
+}
+
+/// Of the lane whose mailbox that is.
+async fn pause_of(gateway: &Gateway, mailbox: &str) -> (LaneId, Option<LanePause>) {
+    let lanes = gateway.store.lanes(100).await.unwrap();
+    let lane = lanes.into_iter().find(|lane| lane.key.mailbox.as_str() == mailbox).unwrap();
+    (lane.id, lane.pause)
+}
+
+#[tokio::test]
+async fn a_rotation_leaves_a_lane_alone_that_rests_for_another_reason_and_a_sign_in_does_not() {
+    const OTHER: &str = "gone@contoso.test";
+    let gateway = delegated().await;
+    sign_in(&gateway, "first").await;
+    let send = async || {
+        let id = gateway.enqueue(MESSAGE, &["a@x.test"], MAILBOX).await;
+        gateway.until_state(id, MessageState::Sent).await;
+    };
+    send().await;
+    let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
+    gateway.enqueue_for(MESSAGE, &["a@x.test"], OTHER, Some(tomorrow)).await;
+    let (lane, _) = pause_of(&gateway, OTHER).await;
+    let explanation = Explanation { what: "There is no such mailbox.".into(), ..Explanation::default() };
+    let pause = LanePause { until: tomorrow, explanation, needs_administrator: true };
+    gateway.store.pause_lane(lane, Some(pause.clone())).await.unwrap();
+
+    // As the test of a connection does it.
+    let settings = gateway.store.settings().borrow().clone();
+    let again = Upstream::graph(&settings, &ConnectionId("c".into()), &gateway.store, &Network::default()).unwrap();
+    let before = grant(&gateway).await;
+    again.tokens.fresh_token().await.unwrap();
+    assert_ne!(grant(&gateway).await.refresh_token, before.refresh_token, "it was rotated");
+    // News are taken in one after the other: what the rotation might have announced was, before this one leaves.
+    send().await;
+    assert_eq!(pause_of(&gateway, OTHER).await.1, Some(pause));
+
+    let mut news = gateway.store.subscribe();
+    sign_in(&gateway, "second").await;
+    while pause_of(&gateway, OTHER).await.1.is_some() {
+        let _news_or_lag: Result<Change, _> = news.recv().await;
+    }
 }

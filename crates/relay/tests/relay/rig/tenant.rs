@@ -47,6 +47,17 @@ impl Gateway {
 
     /// Stores a message as intake would; the whole of it is `raw`.
     pub(crate) async fn enqueue(&self, raw: &[u8], recipients: &[&str], mailbox: &str) -> MessageId {
+        self.enqueue_for(raw, recipients, mailbox, None).await
+    }
+
+    /// The same, to leave at `send_at`.
+    pub(crate) async fn enqueue_for(
+        &self,
+        raw: &[u8],
+        recipients: &[&str],
+        mailbox: &str,
+        send_at: Option<Timestamp>,
+    ) -> MessageId {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let now = Timestamp::now();
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +79,7 @@ impl Gateway {
             internet_message_id: None,
             routed_to: Some(RoutedTo { connection: ConnectionId("c".into()), mailbox: mailbox.parse().unwrap() }),
             priority: Priority::Normal,
-            send_at: None,
+            send_at,
             received_at: now,
             expires_at: now + SignedDuration::from_hours(48),
             account: None,
