@@ -10,7 +10,6 @@ from stage.process import wait_until
 
 from .connection import (
     METRIC,
-    NAME,
     delegated_setup,
     events,
     send,
