@@ -1,6 +1,7 @@
 //! Service connections: what is there, and whether each can get a token.
 
 mod edit;
+mod smtp_offer;
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use entra::Claims;
 use jiff::Timestamp;
 use relay::{Network, Upstream};
 use serde::Serialize;
-use settings::{Connection, Credential, Delivery, OnUncertain, Permission, Service, Settings};
+use settings::{Connection, ConnectionType, Credential, Delivery, OnUncertain, Permission, Service, Settings};
 use store::{Explanation, Store};
 
 use crate::{Actor, AdminError, Role};
@@ -18,6 +19,8 @@ pub use edit::{
     Capability, ServiceView, create_connection, list_services, remove_connection, suggest_connection_name,
     update_connection,
 };
+pub use smtp_offer::SmtpOffer;
+pub(crate) use smtp_offer::mailbox;
 
 /// The application permission that lets Graph send.
 pub(crate) const MAIL_SEND: &str = "Mail.Send";
@@ -55,9 +58,12 @@ pub struct TokenFacts {
 #[derive(Debug, Clone, Serialize)]
 pub struct ConnectionTest {
     pub connection: String,
-    /// There was a token.
+    /// There was a token, or a session.
     pub ok: bool,
     pub token: Option<TokenFacts>,
+    /// What the server said it can do, where mail goes by SMTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<SmtpOffer>,
     /// Why there was none, or what the token lets one expect.
     pub explanation: Option<Explanation>,
 }
@@ -75,7 +81,7 @@ pub fn connection_named(store: &dyn Store, actor: &Actor, name: &str) -> Result<
     Ok(summary(&settings, find(&settings, name)?))
 }
 
-/// Asks for a token, as the relay would.
+/// Asks for a token, or opens an SMTP session and ends it, as the relay would.
 pub async fn test_connection(
     store: &Arc<dyn Store>,
     actor: &Actor,
@@ -89,8 +95,25 @@ pub async fn test_connection(
         connection: connection.name.clone(),
         ok: false,
         token: None,
+        smtp: None,
         explanation: Some(explanation),
     };
+    if connection.service.connection_type() == ConnectionType::Smtp {
+        let test = match relay::test_smtp(&settings, &connection.id, store, network, mailbox(&settings, &connection.id))
+            .await
+        {
+            Ok(facts) => ConnectionTest {
+                connection: connection.name.clone(),
+                ok: true,
+                token: None,
+                smtp: Some(facts.into()),
+                explanation: None,
+            },
+            Err(explanation) => failed(explanation),
+        };
+        tracing::info!(event = "connection_tested", connection = %connection.id, actor = actor.name(), ok = test.ok);
+        return Ok(test);
+    }
     let upstream = match Upstream::graph(&settings, &connection.id, store, network) {
         Ok(upstream) => upstream,
         Err(error) => return Ok(failed(error.explanation())),
@@ -100,7 +123,7 @@ pub async fn test_connection(
         Ok(token) => {
             let facts = token.claims().ok().map(TokenFacts::from);
             let explanation = facts.as_ref().and_then(|facts| facts.advice(&upstream));
-            ConnectionTest { connection: connection.name.clone(), ok: true, token: facts, explanation }
+            ConnectionTest { connection: connection.name.clone(), ok: true, token: facts, smtp: None, explanation }
         }
     };
     tracing::info!(event = "connection_tested", connection = %connection.id, actor = actor.name(), ok = test.ok);

@@ -161,7 +161,7 @@ fn tenant(tenant: &Tenant) -> Described {
 
 fn connection(settings: &Settings, connection: &Connection) -> Described {
     let tenant = connection.tenant.as_ref().and_then(|id| settings.tenant(id)).map(|tenant| &tenant.name);
-    let fields = vec![
+    let mut fields = vec![
         plain("service", connection.service),
         plain("tenant", tenant),
         plain("permission", connection.permission),
@@ -170,6 +170,15 @@ fn connection(settings: &Settings, connection: &Connection) -> Described {
         plain("on_uncertain", connection.on_uncertain),
         plain("in_flight", connection.in_flight),
     ];
+    if let Some(server) = &connection.smtp {
+        fields.extend([
+            plain("host", &server.host),
+            plain("port", server.port),
+            plain("security", server.security),
+            plain("username", &server.username),
+            secret("password", server.password.as_ref().map(|sealed| sealed.box_base64.as_str())),
+        ]);
+    }
     Described { id: connection.id.0.clone(), name: connection.name.clone(), fields }
 }
 

@@ -5,6 +5,7 @@
 
 mod machine;
 mod report;
+mod smtp;
 mod upstream;
 
 use std::path::{Path, PathBuf};

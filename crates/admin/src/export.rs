@@ -88,6 +88,15 @@ fn connection(text: &mut String, settings: &Settings, connection: &Connection) {
     put(text, "delivery", connection.delivery);
     put(text, "on_uncertain", connection.on_uncertain);
     put(text, "in_flight", connection.in_flight);
+    if let Some(server) = &connection.smtp {
+        put(text, "host", &server.host);
+        put(text, "port", server.port);
+        put(text, "security", server.security);
+        put_some(text, "username", server.username.as_ref());
+        if server.password.is_some() {
+            left_out(text, "password", &connection.name, "env");
+        }
+    }
 }
 
 fn emails(text: &mut String, settings: &Settings) {

@@ -18,3 +18,7 @@ pub(crate) fn pending_private_key(tenant: &TenantId) -> SecretField {
 pub(crate) fn refresh_token(connection: &ConnectionId) -> SecretField {
     SecretField { table: "grant", id: connection.0.clone(), field: "refresh_token" }
 }
+
+pub(crate) fn smtp_password(connection: &ConnectionId) -> SecretField {
+    SecretField { table: "connection", id: connection.0.clone(), field: "password" }
+}

@@ -86,7 +86,7 @@ pub struct ConnectionEntry {
     #[serde(default)]
     pub on_uncertain: OnUncertain,
     pub in_flight: Option<u32>,
-    // The keys of an SMTP server are read so that they are not called unknown; see `apply::connections`.
+    // Of "SMTP Server" alone; a password that is left out stays as it is.
     pub host: Option<String>,
     pub port: Option<u16>,
     pub security: Option<Security>,

@@ -204,6 +204,34 @@ async fn a_wrong_reference_says_what_is_missing_and_what_there_is() {
     }
 }
 
+const SERVER: &str = "[[connection]]\nname='S'\nservice='SMTP Server'\n";
+const EMAILS: &str = "[emails]\nservice_connection = 'Microsoft Entra ID Graph API – Contoso'\n";
+
+#[tokio::test]
+async fn an_smtp_server_is_kept_with_its_password_sealed_and_never_shown() {
+    let gateway = Gateway::new();
+    let entry = format!("{SERVER}host = 'mail.test'\nsecurity = 'implicit'\nusername = 'erp'\n");
+    gateway
+        .apply(&format!("{entry}password = 'hunter2'\n[emails]\nservice_connection = 'S'\nconnection_type = 'smtp'"))
+        .await;
+    let kept = gateway.store.settings().borrow().connections[0].clone();
+    let server = kept.smtp.unwrap();
+    assert_eq!((server.host.as_str(), server.port, kept.in_flight), ("mail.test", 465, 10));
+    assert!(!format!("{server:?}").contains("hunter2"));
+    // Left out, it stays; given again, nothing changes; for another host it must be given again.
+    assert!(gateway.apply(&entry).await.diff.is_empty());
+    assert!(gateway.apply(&format!("{entry}password = 'hunter2'")).await.diff.is_empty());
+    let elsewhere = entry.replace("mail.test", "thief.test");
+    assert!(gateway.refusal(&elsewhere).await.contains("another host"));
+    let exported = gateway.export();
+    assert!(
+        exported.contains("host = \"mail.test\"") && exported.contains("# password = { env = \"S_PASSWORD\" }"),
+        "{exported}"
+    );
+    assert!(!exported.contains("hunter2"));
+    assert!(gateway.apply(&exported).await.diff.is_empty(), "an export changes nothing where it came from");
+}
+
 #[tokio::test]
 async fn what_this_version_cannot_do_is_refused_and_never_ignored() {
     let gateway = Gateway::new();
@@ -219,9 +247,17 @@ async fn what_this_version_cannot_do_is_refused_and_never_ignored() {
         (format!("{connection}delivery = 'tracked'"), "tracked"),
         (format!("{connection}in_flight = 9"), "in_flight"),
         (connection.replace("tenant='Contoso'\n", ""), "no tenant"),
-        (connection.replace("Graph API", "Exchange"), "Exchange"),
-        ("[[connection]]\nname='S'\nservice='SMTP Server'\nhost='h'\nport=25".to_owned(), "SMTP Server"),
-        ("[emails]\nconnection_type = 'smtp'".to_owned(), "smtp"),
+        (connection.replace("Graph API", "Exchange") + "permission = 'delegated'", "delegated"),
+        (connection.replace("Graph API", "Exchange") + "in_flight = 4", "in_flight"), // three connections of a mailbox
+        (format!("{connection}host = 'mail.test'"), "host is no key"),
+        (format!("{SERVER}host='smtp://mail.test'"), "host"),
+        (SERVER.to_owned(), "host"),
+        (format!("{SERVER}host='h'\nport=0"), "port"),
+        (format!("{SERVER}host='h'\nusername='u'"), "no password"),
+        (format!("{SERVER}host='h'\npassword='p'"), "no username"),
+        (format!("{SERVER}host='h'\nsecurity='none'\nusername='u'\npassword='p'"), "in clear"),
+        (format!("{EMAILS}connection_type = 'smtp'"), "does not fit"),
+        (format!("{SERVER}host='h'\n[emails]\nservice_connection = 'S'"), "connection_type = \"graph\" does not fit"),
         ("[emails]\nmailbox = 'nobody'".to_owned(), "nobody"),
         ("[[account]]\nname='a'\nmessages_per_minute = 0".to_owned(), "messages_per_minute"),
         ("[[account]]\nname='a'\n[[account]]\nname='a'".to_owned(), "two accounts"),

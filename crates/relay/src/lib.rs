@@ -9,7 +9,8 @@
 //!     └───────────────── outcome ────────────┴───────────────────┘
 //! ```
 //!
-//! Left to others: what is in the queue (`store`), how Microsoft is spoken to (`graph`, `entra`).
+//! Left to others: what is in the queue (`store`), how Microsoft is spoken to (`graph`, `entra`), the
+//! grammar of SMTP (`wire`).
 
 mod attempt;
 mod config;
@@ -29,6 +30,6 @@ pub use graph::Network;
 pub use reroute::reroute_waiting;
 pub use retry::Backoff;
 pub use supervisor::{Relay, Running};
-pub use transport::{Delivery, Transport, Upstreams};
-pub use upstream::{Connections, Upstream, UpstreamError, application, cloud};
+pub use transport::{Delivery, SmtpFacts, Transport, Upstreams};
+pub use upstream::{Connections, Upstream, UpstreamError, application, cloud, test_smtp};
 pub use verdict::{LaneVerdict, Verdict};

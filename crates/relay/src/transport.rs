@@ -1,6 +1,7 @@
 //! Transports: how one attempt is carried to an upstream.
 
 mod graph;
+mod smtp;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use store::{Claim, Store};
 use crate::{UpstreamError, Verdict};
 
 pub(crate) use graph::GraphTransport;
+pub use smtp::SmtpFacts;
+pub(crate) use smtp::{SmtpTransport, Target};
 
 /// All that a transport may look at while it carries one attempt.
 #[derive(Debug, Clone, Copy)]

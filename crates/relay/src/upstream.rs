@@ -1,6 +1,7 @@
 //! From settings to something one can send through: secrets opened, cloud resolved, token source shared.
 
 mod kept_grant;
+mod smtp;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,6 +19,8 @@ use crate::transport::GraphTransport;
 use crate::{Clock, Network, Transport, Upstreams};
 use kept_grant::KeptGrant;
 
+pub use smtp::test_smtp;
+
 /// Why a connection cannot be used as it is set up. An administrator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
@@ -27,6 +30,10 @@ pub enum UpstreamError {
     UnsupportedService(Service),
     #[error("the Service Connection has no Tenant")]
     NoTenant,
+    #[error("the Service Connection has no host")]
+    NoServer,
+    #[error("delegated permission for '{}' is not available in this version", Service::Exchange.name())]
+    DelegatedExchange,
     #[error("the Tenant '{0}' has neither a Client Secret nor a certificate")]
     NoCredential(String),
     #[error("a secret cannot be opened")]
@@ -48,6 +55,8 @@ impl UpstreamError {
             Self::UnknownConnection => "Choose a Service Connection in the Emails settings or the route.",
             Self::UnsupportedService(_) => "Choose a connection of the service 'Microsoft Entra ID Graph API'.",
             Self::NoTenant => "Choose a Tenant in the Service Connection.",
+            Self::NoServer => "Enter the host of the SMTP server in the Service Connection.",
+            Self::DelegatedExchange => "Choose application permission, or the service 'Microsoft Entra ID Graph API'.",
             Self::NoCredential(_) => "Enter the Client Secret (its Value, not its ID) or a certificate in the Tenant.",
             Self::Secret(_) => "Put back the master.key that belongs to this data folder, or enter the secret again.",
             Self::Certificate(_) => "Enter a certificate with the private key that belongs to it.",
@@ -170,6 +179,8 @@ pub struct Connections {
     store: Arc<dyn Store>,
     network: Network,
     clock: Clock,
+    /// Our name in EHLO.
+    hostname: Option<String>,
     built: Mutex<HashMap<ConnectionId, Built>>,
 }
 
@@ -182,14 +193,21 @@ impl fmt::Debug for Connections {
 #[derive(Debug)]
 struct Built {
     connection: Connection,
-    tenant: Tenant,
-    tokens: TokenSource,
+    /// Where the service needs one.
+    tenant: Option<Tenant>,
+    tokens: Option<TokenSource>,
     transport: Arc<dyn Transport>,
 }
 
 impl Connections {
     pub fn new(store: Arc<dyn Store>, network: Network) -> Self {
-        Self { store, network, clock: Arc::new(Timestamp::now), built: Mutex::default() }
+        Self { store, network, clock: Arc::new(Timestamp::now), hostname: None, built: Mutex::default() }
+    }
+
+    /// The same under a name, for EHLO; without one it is the address of our end.
+    #[must_use]
+    pub fn with_hostname(self, name: String) -> Self {
+        Self { hostname: Some(name), ..self }
     }
 
     /// The same with another clock, which says when a refresh token was exchanged.
@@ -206,11 +224,26 @@ impl Connections {
         self.built.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn built_graph(
+        &self,
+        settings: &Settings,
+        id: &ConnectionId,
+        shared: impl FnOnce(&Tenant) -> Option<TokenSource>,
+    ) -> Result<Built, UpstreamError> {
+        let upstream = Upstream::graph_with_tokens(settings, id, (&self.store, &self.clock), &self.network, shared)?;
+        Ok(Built {
+            transport: Arc::new(GraphTransport::new(upstream.mail, upstream.connection.clone())),
+            connection: upstream.connection,
+            tenant: Some(upstream.tenant),
+            tokens: Some(upstream.tokens),
+        })
+    }
+
     /// The token sources of the delegated connections in use.
     fn delegated(&self) -> Vec<(ConnectionId, TokenSource)> {
         let all = self.built();
         let delegated = all.values().filter(|built| built.connection.permission == Permission::Delegated);
-        delegated.map(|built| (built.connection.id.clone(), built.tokens.clone())).collect()
+        delegated.filter_map(|built| Some((built.connection.id.clone(), built.tokens.clone()?))).collect()
     }
 }
 
@@ -223,15 +256,15 @@ impl Upstreams for Connections {
             return Ok(Arc::clone(&built.transport));
         }
         all.remove(id);
-        let shared = |tenant: &Tenant| all.values().find(|b| b.is_shared_by(tenant)).map(|b| b.tokens.clone());
-        let upstream = Upstream::graph_with_tokens(&settings, id, (&self.store, &self.clock), &self.network, shared)?;
-        let transport: Arc<dyn Transport> = Arc::new(GraphTransport::new(upstream.mail, upstream.connection.clone()));
-        let built = Built {
-            connection: upstream.connection,
-            tenant: upstream.tenant,
-            tokens: upstream.tokens,
-            transport: Arc::clone(&transport),
+        let connection = settings.connection(id).ok_or(UpstreamError::UnknownConnection)?;
+        let service = connection.service;
+        let shared = |tenant: &Tenant| all.values().find(|b| b.is_shared_by(tenant, service))?.tokens.clone();
+        let built = match service {
+            Service::GraphApi => self.built_graph(&settings, id, shared)?,
+            Service::Exchange => self.built_exchange(&settings, connection, shared)?,
+            Service::SmtpServer => self.built_server(connection)?,
         };
+        let transport = Arc::clone(&built.transport);
         all.insert(id.clone(), built);
         Ok(transport)
     }
@@ -270,12 +303,14 @@ impl Upstreams for Connections {
 impl Built {
     fn is_current(&self, settings: &Settings) -> bool {
         settings.connection(&self.connection.id) == Some(&self.connection)
-            && settings.tenant(&self.tenant.id) == Some(&self.tenant)
+            && self.tenant.as_ref().is_none_or(|tenant| settings.tenant(&tenant.id) == Some(tenant))
     }
 
-    /// The application's own tokens are good for every connection of its tenant; a user's are that user's alone.
-    fn is_shared_by(&self, tenant: &Tenant) -> bool {
-        self.connection.permission == Permission::Application && self.tenant == *tenant
+    /// The application's own tokens for a service are good for every connection of its tenant; a user's are that user's
+    /// alone.
+    fn is_shared_by(&self, tenant: &Tenant, service: Service) -> bool {
+        let is_applications = self.connection.permission == Permission::Application;
+        is_applications && self.connection.service == service && self.tenant.as_ref() == Some(tenant)
     }
 }
 

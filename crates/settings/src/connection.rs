@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Sealed, TenantId};
+use crate::{ConnectionType, Sealed, TenantId};
 
 /// Identity of a connection row; stable over renames. Part of a lane's key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,6 +42,34 @@ impl Service {
 
     pub fn needs_tenant(self) -> bool {
         !matches!(self, Self::SmtpServer)
+    }
+
+    /// How mail goes to it: what *SMTP Server Connection Type* must say.
+    pub fn connection_type(self) -> ConnectionType {
+        match self {
+            Self::GraphApi => ConnectionType::Graph,
+            Self::Exchange | Self::SmtpServer => ConnectionType::Smtp,
+        }
+    }
+
+    /// Attempts at once on one mailbox that the service bears.
+    pub fn max_in_flight(self) -> u32 {
+        match self {
+            // Graph serves four requests at once on a mailbox; more only earns refusals.
+            Self::GraphApi => 4,
+            // Exchange Online takes three connections of a mailbox.
+            Self::Exchange => 3,
+            Self::SmtpServer => 50,
+        }
+    }
+
+    /// What is used where nothing is said.
+    pub fn default_in_flight(self) -> u32 {
+        match self {
+            Self::GraphApi | Self::Exchange => Connection::DEFAULT_IN_FLIGHT,
+            // What Postfix and Exim allow one client without being told.
+            Self::SmtpServer => 10,
+        }
     }
 }
 
@@ -116,11 +144,25 @@ pub struct SmtpServer {
     pub password: Option<Sealed>,
 }
 
+/// How the session with an SMTP server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
+    /// Begins in clear and is protected before anything is said; a server that does not offer it is not used.
     #[default]
     StartTls,
+    /// TLS from the first octet.
     Implicit,
     None,
+}
+
+impl Security {
+    /// The port that goes with it, unless another is given: submission (RFC 6409), submissions (RFC 8314), smtp.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::StartTls => 587,
+            Self::Implicit => 465,
+            Self::None => 25,
+        }
+    }
 }

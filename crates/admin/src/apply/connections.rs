@@ -1,14 +1,13 @@
 //! Service connections.
 
-use settings::{Connection, ConnectionId, Delivery, Service, TenantId};
+mod smtp_server;
+
+use settings::{Connection, ConnectionId, Delivery, Permission, Service, TenantId};
 
 use super::plan::{Draft, new_id};
 use super::references;
 use crate::Refused;
 use crate::setup_file::ConnectionEntry;
-
-/// Graph serves four requests at once on a mailbox; more only earns refusals.
-const MAX_IN_FLIGHT: u32 = 4;
 
 /// What the console proposes: service and tenant.
 pub(crate) fn suggested_name(service: Service, tenant: Option<&str>) -> String {
@@ -31,34 +30,45 @@ pub(crate) fn put(
 ) -> Result<ConnectionId, Refused> {
     let name = name(entry);
     refuse_what_is_not_there_yet(&name, entry)?;
-    let in_flight = entry.in_flight.unwrap_or(Connection::DEFAULT_IN_FLIGHT);
-    if in_flight == 0 || in_flight > MAX_IN_FLIGHT {
-        return Err(Refused::new(
-            format!("connection '{name}': in_flight = {in_flight} is not between 1 and {MAX_IN_FLIGHT}"),
-            format!("Microsoft serves {MAX_IN_FLIGHT} requests at once on a mailbox; 3 leaves one for others."),
-        )
-        .at("in_flight"));
-    }
+    let in_flight = in_flight(&name, entry)?;
     let tenant = tenant(draft, &name, entry)?;
     let position = draft.settings.connections.iter().position(|it| Some(&it.id) == known.as_ref());
+    let known_server = position.and_then(|index| draft.settings.connections.get(index)?.smtp.clone());
     let id = known.map_or_else(|| new_id(&name).map(ConnectionId), Ok)?;
+    let smtp = smtp_server::read(draft, &id, &name, entry, known_server)?;
     let connection = Connection {
         id: id.clone(),
         name,
         service: entry.service,
         tenant,
-        permission: entry.permission,
+        // A server of one's own knows users with passwords, and no permission.
+        permission: if entry.service.needs_tenant() { entry.permission } else { Permission::default() },
         large_messages: entry.large_messages,
         delivery: entry.delivery,
         on_uncertain: entry.on_uncertain,
         in_flight,
-        smtp: None,
+        smtp,
     };
     match position.and_then(|index| draft.settings.connections.get_mut(index)) {
         Some(place) => *place = connection,
         None => draft.settings.connections.push(connection),
     }
     Ok(id)
+}
+
+fn in_flight(name: &str, entry: &ConnectionEntry) -> Result<u32, Refused> {
+    let (in_flight, max) =
+        (entry.in_flight.unwrap_or(entry.service.default_in_flight()), entry.service.max_in_flight());
+    if (1..=max).contains(&in_flight) {
+        return Ok(in_flight);
+    }
+    let fix = match entry.service {
+        Service::GraphApi => "Microsoft serves 4 requests at once on a mailbox; 3 leaves one for others.",
+        Service::Exchange => "Exchange Online takes 3 connections of a mailbox.",
+        Service::SmtpServer => "More sessions at once make no server faster.",
+    };
+    let what = format!("connection '{name}': in_flight = {in_flight} is not between 1 and {max}");
+    Err(Refused::new(what, fix).at("in_flight"))
 }
 
 fn tenant(draft: &Draft<'_>, name: &str, entry: &ConnectionEntry) -> Result<Option<TenantId>, Refused> {
@@ -82,10 +92,10 @@ fn tenant(draft: &Draft<'_>, name: &str, entry: &ConnectionEntry) -> Result<Opti
 /// What would be stored and then not happen is refused instead.
 fn refuse_what_is_not_there_yet(name: &str, entry: &ConnectionEntry) -> Result<(), Refused> {
     let (field, what, fix) = match entry {
-        ConnectionEntry { service: Service::Exchange | Service::SmtpServer, .. } => (
-            "service",
-            format!("the service \"{}\"", entry.service.name()),
-            format!("Use \"{}\".", Service::GraphApi.name()),
+        ConnectionEntry { service: Service::Exchange, permission: Permission::Delegated, .. } => (
+            "permission",
+            format!("permission = \"delegated\" for \"{}\"", Service::Exchange.name()),
+            format!("Use permission = \"application\", or the service \"{}\".", Service::GraphApi.name()),
         ),
         ConnectionEntry { delivery: Delivery::Tracked, .. } => {
             ("delivery", "delivery = \"tracked\"".to_owned(), "Use delivery = \"standard\".".to_owned())

@@ -1,7 +1,7 @@
 //! Where mail goes: the Emails settings and the routes before them.
 
 use mail::Address;
-use settings::{ConnectionId, ConnectionType, Emails, Mailbox, Route, RouteId, Settings};
+use settings::{Connection, ConnectionId, ConnectionType, Emails, Mailbox, Route, RouteId, Settings};
 
 use super::plan::new_id;
 use super::references;
@@ -10,16 +10,12 @@ use crate::{Refused, SetupFile};
 
 /// The Emails settings that the entry describes, whole: a key left out has its default.
 pub(crate) fn emails(settings: &Settings, entry: &EmailsEntry) -> Result<Emails, Refused> {
-    if entry.connection_type == ConnectionType::Smtp {
-        return Err(Refused::new(
-            "emails: connection_type = \"smtp\" is not supported by this version",
-            "Use connection_type = \"graph\".",
-        )
-        .at("connection_type"));
-    }
     let mailbox = entry.mailbox.as_ref().map(|text| address("emails", text)).transpose()?;
     let name = entry.service_connection.as_ref();
     let service_connection = name.map(|name| connection_id(settings, "emails", name)).transpose()?;
+    if let Some(connection) = service_connection.as_ref().and_then(|id| settings.connection(id)) {
+        check_connection_type(entry.connection_type, connection)?;
+    }
     Ok(Emails {
         enabled: entry.enabled,
         smtp_authentication: entry.smtp_authentication,
@@ -29,6 +25,25 @@ pub(crate) fn emails(settings: &Settings, entry: &EmailsEntry) -> Result<Emails,
         connection_type: entry.connection_type,
         from_policy: entry.from_policy,
     })
+}
+
+/// The connection must speak what the settings say it speaks.
+fn check_connection_type(said: ConnectionType, connection: &Connection) -> Result<(), Refused> {
+    let spoken = connection.service.connection_type();
+    if said == spoken {
+        return Ok(());
+    }
+    let word = |kind| if kind == ConnectionType::Graph { "graph" } else { "smtp" };
+    Err(Refused::new(
+        format!(
+            "emails: connection_type = \"{}\" does not fit connection '{}', which is of \"{}\"",
+            word(said),
+            connection.name,
+            connection.service.name()
+        ),
+        format!("Use connection_type = \"{}\", or choose another connection.", word(spoken)),
+    )
+    .at("connection_type"))
 }
 
 /// The file's routes in the file's order, then those it does not name, unless they are pruned.

@@ -45,11 +45,9 @@ pub fn list_services() -> Vec<ServiceView> {
                 vec![Permission::Application, Permission::Delegated],
                 vec![can("Send mail"), later("Large messages"), later("Tracked delivery")],
             ),
-            Service::Exchange => (
-                "OAuth 2.0",
-                vec![Permission::Application, Permission::Delegated],
-                vec![later("Send mail"), later("Large messages")],
-            ),
+            Service::Exchange => {
+                ("OAuth 2.0", vec![Permission::Application], vec![can("Send mail"), can("Large messages")])
+            }
             Service::SmtpServer => ("User name and password, or none", Vec::new(), vec![later("Send mail")]),
         };
         ServiceView {

@@ -9,12 +9,12 @@ use mail::Address;
 use relay::Upstream;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use settings::{ConnectionId, Credential, Mailbox, Settings};
+use settings::{ConnectionId, ConnectionType, Credential, Settings};
 use store::{Explanation, Store};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{Check, CheckStatus, DoctorRequest};
-use crate::connection::{TokenFacts, explain};
+use super::{Check, CheckStatus, DoctorRequest, smtp};
+use crate::connection::{TokenFacts, explain, mailbox};
 
 /// A certificate assertion lives ten minutes; half of that is no room for comfort.
 const MAX_SKEW_SECONDS: i64 = 300;
@@ -28,6 +28,9 @@ pub(super) async fn checks(
     id: &ConnectionId,
     request: &DoctorRequest,
 ) -> Vec<Check> {
+    if settings.connection(id).is_some_and(|it| it.service.connection_type() == ConnectionType::Smtp) {
+        return smtp::checks(store, settings, id, request).await;
+    }
     let upstream = match Upstream::graph(settings, id, store, &request.network) {
         Ok(upstream) => upstream,
         Err(error) => return vec![Check::explained("connection", CheckStatus::Fail, &error.explanation())],
@@ -144,7 +147,7 @@ fn is_guid(text: &str) -> bool {
 /// The one proof that sending works: a message, sent past the queue so that its answer is seen here.
 async fn test_message(settings: &Settings, upstream: &Upstream, to: &Address, now: Timestamp) -> Check {
     const NAME: &str = "test_message";
-    let Some(mailbox) = mailbox(settings, upstream) else {
+    let Some(mailbox) = mailbox(settings, &upstream.connection.id) else {
         let fix = "Set mailbox in [emails], or in a route of this connection.";
         return Check::not_ok(NAME, CheckStatus::Fail, "no mailbox to send from", fix);
     };
@@ -166,19 +169,6 @@ async fn test_message(settings: &Settings, upstream: &Upstream, to: &Address, no
             check
         }
     }
-}
-
-fn mailbox<'a>(settings: &'a Settings, upstream: &Upstream) -> Option<&'a Address> {
-    let emails = &settings.emails;
-    if emails.service_connection.as_ref() == Some(&upstream.connection.id) && emails.mailbox.is_some() {
-        return emails.mailbox.as_ref();
-    }
-    settings.routes.iter().filter(|route| route.service_connection == upstream.connection.id).find_map(|route| {
-        match &route.mailbox {
-            Mailbox::Address(address) => Some(address),
-            Mailbox::Sender => None,
-        }
-    })
 }
 
 fn text(from: &Address, to: &Address, now: Timestamp) -> Bytes {

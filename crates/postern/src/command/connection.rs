@@ -11,7 +11,7 @@ use store::Explanation;
 
 use crate::config::Loaded;
 use crate::opening::{network, open_store};
-use crate::terminal::{Failure, STATUS_FAILED, say, say_json, table};
+use crate::terminal::{Failure, STATUS_FAILED, plain, say, say_json, table};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -106,8 +106,11 @@ fn sign_in(standing: &ConnectionStanding) -> String {
         None if standing.needs_sign_in => format!("missing: somebody must sign in, see {again}"),
         None => "none: it sends with the application's own permission".to_owned(),
         Some(grant) => match &grant.dead {
-            Some(dead) => format!("over: {} {} must sign in again, see {again}", dead.what, grant.user),
-            None => format!("{}, refreshed {}", grant.user, grant.refreshed_at),
+            Some(dead) => {
+                let over = format!("over: {} {} must sign in again, see {again}", dead.what, grant.user);
+                plain(&over)
+            }
+            None => format!("{}, refreshed {}", plain(&grant.user), grant.refreshed_at),
         },
     }
 }
@@ -149,6 +152,6 @@ fn show_test(test: &ConnectionTest, json: bool) -> Result<(), Failure> {
 
 fn explained(connection: &str, explanation: &Explanation) -> Failure {
     let code = explanation.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
-    let what = format!("'{connection}': {} {}{code}", explanation.what, explanation.why);
-    Failure::new(what.trim(), format!("{} ({})", explanation.fix, explanation.who))
+    let what = plain(&format!("'{connection}': {} {}{code}", explanation.what, explanation.why));
+    Failure::new(what.trim(), plain(&format!("{} ({})", explanation.fix, explanation.who)))
 }

@@ -144,7 +144,8 @@ async fn start_relay(config: &Config, store: Arc<dyn Store>) -> Result<relay::Ru
         sent: Some(config.retention.sent.as_duration()),
         failed: Some(config.retention.failed.as_duration()),
     };
-    let upstreams = Arc::new(Connections::new(Arc::clone(&store), relay.network.clone()));
+    let connections = Connections::new(Arc::clone(&store), relay.network.clone()).with_hostname(config.hostname());
+    let upstreams = Arc::new(connections);
     Relay::start(store, upstreams, relay)
         .await
         .map_err(|error| Failure::new(format!("the relay cannot start: {error}"), "Run 'postern doctor'."))

@@ -119,7 +119,7 @@ impl OutgoingMime {
 }
 
 /// Reads until the buffer holds the whole header block, and perhaps some of the body.
-async fn read_past_header(body: &mut BodyReader, buffer: &mut Vec<u8>) -> io::Result<()> {
+pub(super) async fn read_past_header(body: &mut BodyReader, buffer: &mut Vec<u8>) -> io::Result<()> {
     let mut limited = body.take(HEADER_READ_BYTES);
     loop {
         let before = buffer.len();

@@ -1,0 +1,159 @@
+//! Host, port, security, user name and password of *SMTP Server*.
+//!
+//! Invariant: a password is never sent in clear beyond this machine, and never to another host than it was entered for.
+
+use std::net::IpAddr;
+
+use secrecy::ExposeSecret as _;
+use settings::{ConnectionId, Sealed, Security, Service, SmtpServer};
+
+use super::super::plan::Draft;
+use crate::setup_file::ConnectionEntry;
+use crate::{Refused, sealed_secret};
+
+/// What the entry says of the server; a password that is left out stays as it is.
+pub(super) fn read(
+    draft: &Draft<'_>,
+    id: &ConnectionId,
+    name: &str,
+    entry: &ConnectionEntry,
+    known: Option<SmtpServer>,
+) -> Result<Option<SmtpServer>, Refused> {
+    let refused =
+        |field, what: &str, fix: &str| Refused::new(format!("connection '{name}': {what}"), fix.to_owned()).at(field);
+    if entry.service != Service::SmtpServer {
+        return match foreign_key(entry) {
+            None => Ok(None),
+            Some(key) => {
+                let what = format!("{key} is no key of \"{}\"", entry.service.name());
+                let fix = format!("Leave it out, or choose the service \"{}\".", Service::SmtpServer.name());
+                Err(refused(key, &what, &fix))
+            }
+        };
+    }
+    let Some(host) = entry.host.as_deref().map(str::trim).filter(|host| is_host(host)) else {
+        return Err(refused(
+            "host",
+            "host is not the name or address of a server",
+            "Write host = \"mail.example.org\".",
+        ));
+    };
+    let security = entry.security.unwrap_or_default();
+    let port = entry.port.unwrap_or(security.default_port());
+    if port == 0 {
+        return Err(refused("port", "port = 0 is no port", "Mostly 587, 465 or 25; left out, it goes by security."));
+    }
+    let username = entry.username.clone().filter(|username| !username.is_empty());
+    if username.as_deref().is_some_and(|username| username.chars().any(char::is_control)) {
+        return Err(refused("username", "username has a control character", "Correct username."));
+    }
+    if username.is_some() && security == Security::None && !is_this_machine(host) {
+        return Err(refused(
+            "security",
+            "the password would cross the network in clear",
+            "Use security = \"starttls\" or \"implicit\"; \"none\" with a username is for loopback addresses.",
+        ));
+    }
+    let password = match (&username, &entry.password) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(refused("username", "there is a password and no username", "Add username.")),
+        (Some(_), Some(value)) => {
+            let known = known.and_then(|known| known.password);
+            Some(sealed(draft, id, name, value, known).map_err(|refusal| refusal.at("password"))?)
+        }
+        (Some(_), None) => match known {
+            Some(SmtpServer { host: before, password: Some(sealed), .. }) if before == host => Some(sealed),
+            Some(SmtpServer { password: Some(_), .. }) => {
+                return Err(refused(
+                    "password",
+                    "the password that is kept was entered for another host",
+                    "Enter the password again.",
+                ));
+            }
+            _ => return Err(refused("password", "there is a username and no password", "Add password.")),
+        },
+    };
+    Ok(Some(SmtpServer { host: host.to_owned(), port, security, username, password }))
+}
+
+/// The first key that only an SMTP server has.
+fn foreign_key(entry: &ConnectionEntry) -> Option<&'static str> {
+    let keys = [
+        ("host", entry.host.is_some()),
+        ("port", entry.port.is_some()),
+        ("security", entry.security.is_some()),
+        ("username", entry.username.is_some()),
+        ("password", entry.password.is_some()),
+    ];
+    keys.into_iter().find_map(|(key, is_given)| is_given.then_some(key))
+}
+
+fn is_host(host: &str) -> bool {
+    let is_name = !host.is_empty()
+        && host.len() <= 253
+        && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+    is_name || host.parse::<IpAddr>().is_ok()
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host.parse::<IpAddr>().map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
+        |address| address.is_loopback(),
+    )
+}
+
+/// Sealing the same password twice gives two ciphertexts; the one there is stays, so that nothing changes by itself.
+fn sealed(
+    draft: &Draft<'_>,
+    id: &ConnectionId,
+    name: &str,
+    value: &crate::SecretValue,
+    known: Option<Sealed>,
+) -> Result<Sealed, Refused> {
+    let field = sealed_secret::smtp_password(id);
+    let password = draft.secrets.read(value, &format!("password of connection '{name}'"))?;
+    let is_known =
+        |known: &Sealed| draft.keys.open(&field, known).is_ok_and(|it| it.expose_secret() == password.expose_secret());
+    if let Some(known) = known.filter(is_known) {
+        return Ok(known);
+    }
+    draft.keys.seal(&field, &password).map_err(|error| {
+        Refused::new(format!("the password cannot be sealed: {error}"), "Look at master.key in the data folder.")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_and_addresses() {
+        for (host, is_one) in [
+            ("mail.contoso.test", true),
+            ("smarthost", true),
+            ("10.0.0.1", true),
+            ("2001:db8::1", true),
+            ("", false),
+            ("mail.contoso.test:587", false), // the port has its own key
+            ("smtp://mail.test", false),
+            ("a\r\nb", false),
+        ] {
+            assert_eq!(is_host(host), is_one, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_may_hear_a_password_in_clear() {
+        for (host, is_it) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("localhost", true),
+            ("LOCALHOST", true),
+            ("localhost.example.test", false),
+            ("127.0.0.1.example.test", false),
+            ("10.0.0.1", false),
+        ] {
+            assert_eq!(is_this_machine(host), is_it, "{host}");
+        }
+    }
+}

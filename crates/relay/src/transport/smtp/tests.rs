@@ -1,0 +1,471 @@
+//! Dialogs with a scripted server: what each reply, and each silence, means for recipients and lane.
+
+mod peer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use mail::{Address, BodyType, EnhancedStatus, Envelope, MessageId, ReversePath};
+use secrecy::SecretString;
+use settings::{
+    Connection, ConnectionId, Delivery as Mode, FromPolicy, OnUncertain, Permission, RoutedTo, Security, Service,
+};
+use store::model::ModelStore;
+use store::{Claim, NewMessage, NodeId, Priority, RecipientOutcome, Store, Via};
+use tokio_rustls::TlsAcceptor;
+
+use super::dial::Way;
+use super::session::{Login, Target};
+use super::{SmtpTransport, tls};
+use crate::{Delivery, LaneVerdict, Network, Transport as _, Verdict};
+use peer::{CUT, Peer, Script};
+
+const MESSAGE: &[u8] =
+    b"From: ERP <erp@contoso.test>\r\nTo: everybody@x.test\r\nBcc: hidden@x.test\r\nSubject: hi\r\n\r\n.dot\r\nhi\r\n";
+const LEFT: &[u8] =
+    b"Received: by test\r\nFrom: ERP <erp@contoso.test>\r\nTo: everybody@x.test\r\nSubject: hi\r\n\r\n.dot\r\nhi\r\n";
+const ALL: [&str; 5] = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 1000000"];
+
+struct Bench {
+    store: Arc<dyn Store>,
+    transport: SmtpTransport,
+    policy: FromPolicy,
+}
+
+fn target(port: u16, security: Security, login: Login, network: &Network) -> Target {
+    let deadlines = super::deadlines::Deadlines { command: Duration::from_secs(20), ..Default::default() };
+    Target {
+        host: "localhost".into(),
+        port,
+        security,
+        login,
+        way: Way::Straight,
+        tls: tls::client_config(network).unwrap(),
+        hostname: Some("gateway.test".into()),
+        deadlines,
+    }
+}
+
+fn connection(service: Service) -> Connection {
+    Connection {
+        id: ConnectionId("c".into()),
+        name: "Smarthost".into(),
+        service,
+        tenant: None,
+        permission: Permission::Application,
+        large_messages: false,
+        delivery: Mode::Standard,
+        on_uncertain: OnUncertain::Retry,
+        in_flight: 3,
+        smtp: None,
+    }
+}
+
+impl Bench {
+    fn of(target: Target, service: Service) -> Self {
+        let transport = SmtpTransport::new(target, connection(service), Duration::from_secs(30));
+        Self { store: Arc::new(ModelStore::default()), transport, policy: FromPolicy::Keep }
+    }
+
+    fn plain(peer: &Peer) -> Self {
+        Self::of(target(peer.port, Security::None, Login::None, &Network::default()), Service::SmtpServer)
+    }
+
+    async fn claim(&self, raw: &[u8], envelope: Envelope) -> Claim {
+        let now: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
+        let mut body = self.store.stage_body().await.unwrap();
+        body.write(raw).await.unwrap();
+        let message = NewMessage {
+            id: MessageId::new(u64::try_from(now.as_millisecond()).unwrap(), rand::random()),
+            envelope,
+            body: body.finish().await.unwrap(),
+            added_header: "Received: by test\r\n".into(),
+            header_from: None,
+            subject: None,
+            internet_message_id: None,
+            routed_to: Some(RoutedTo {
+                connection: ConnectionId("c".into()),
+                mailbox: "noreply@contoso.test".parse().unwrap(),
+            }),
+            priority: Priority::Normal,
+            send_at: None,
+            received_at: now,
+            expires_at: now + SignedDuration::from_hours(48),
+            account: None,
+            via: Via::Smtp,
+            peer: None,
+            idempotency: None,
+            metadata: None,
+        };
+        self.store.enqueue(message).await.unwrap();
+        let lane = self.store.lanes_with_work().await.unwrap().remove(0).id;
+        let until = now + SignedDuration::from_mins(1);
+        let lease = self.store.lease_lane(lane, &NodeId("n".into()), None, until, now).await.unwrap().unwrap();
+        self.store.claim(&lease, 1, 500, now).await.unwrap().remove(0)
+    }
+
+    async fn send_as(&self, raw: &[u8], envelope: Envelope) -> Verdict {
+        let claim = self.claim(raw, envelope).await;
+        self.transport.deliver(Delivery { claim: &claim, store: &self.store, from_policy: self.policy }).await
+    }
+
+    async fn send(&self, recipients: &[&str]) -> Verdict {
+        self.send_as(MESSAGE, envelope(recipients)).await
+    }
+}
+
+fn envelope(recipients: &[&str]) -> Envelope {
+    let mut envelope = Envelope::new("erp@contoso.test".parse::<Address>().unwrap());
+    recipients.iter().for_each(|to| envelope.add(to.parse::<Address>().unwrap()));
+    envelope
+}
+
+fn refused(subject: u16, detail: u16) -> RecipientOutcome {
+    RecipientOutcome::Refused(EnhancedStatus::permanent(subject, detail))
+}
+
+#[tokio::test]
+async fn the_envelope_and_the_bytes_arrive_as_they_are_and_bcc_does_not() {
+    for offers in [&ALL[..], &[]] {
+        let peer = Peer::start(Script::new(offers)).await;
+        let bench = Bench::plain(&peer);
+        let verdict = bench.send(&["a@x.test", "b@x.test"]).await;
+        assert_eq!(verdict.outcomes, [RecipientOutcome::Accepted; 2]);
+        assert_eq!(verdict.lane, LaneVerdict::Go);
+        assert_eq!(verdict.request_id.as_deref(), Some("250 2.0.0 queued as 7"));
+        peer.heard(|heard| {
+            assert_eq!(heard.messages, [LEFT]);
+            assert_eq!(heard.lines[0], "EHLO gateway.test");
+            assert!(heard.lines[1].starts_with("MAIL FROM:<erp@contoso.test>"), "{:?}", heard.lines);
+            assert_eq!(heard.lines[2..], ["RCPT TO:<a@x.test>", "RCPT TO:<b@x.test>", "DATA"]);
+            assert_eq!(heard.lines[1].contains(&format!(" SIZE={}", LEFT.len())), !offers.is_empty());
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_null_reverse_path_stays_null_and_the_policy_rewrites_the_header_alone() {
+    let peer = Peer::start(Script::new(&ALL)).await;
+    let bench = Bench { policy: FromPolicy::Rewrite, ..Bench::plain(&peer) };
+    bench.send_as(MESSAGE, Envelope { reverse_path: ReversePath::Null, ..envelope(&["a@x.test"]) }).await;
+    bench.send(&["a@x.test"]).await;
+    peer.heard(|heard| {
+        let mail: Vec<&String> = heard.lines.iter().filter(|line| line.starts_with("MAIL")).collect();
+        assert!(mail[0].starts_with("MAIL FROM:<> ") && mail[1].starts_with("MAIL FROM:<erp@contoso.test> "));
+        let text = String::from_utf8_lossy(&heard.messages[1]);
+        assert!(text.contains("From: ERP <noreply@contoso.test>\r\nReply-To: ERP <erp@contoso.test>\r\n"), "{text}");
+    });
+}
+
+#[tokio::test]
+async fn exchange_is_told_the_mailbox_as_sender_where_from_is_rewritten() {
+    let peer = Peer::start(Script::new(&ALL)).await;
+    let target = target(peer.port, Security::None, Login::None, &Network::default());
+    let bench = Bench { policy: FromPolicy::Rewrite, ..Bench::of(target, Service::Exchange) };
+    bench.send(&["a@x.test"]).await;
+    assert_eq!(peer.commands("MAIL FROM:<noreply@contoso.test>"), 1);
+}
+
+/// What a reply at a step means, whether the server pipelines or not.
+#[tokio::test]
+async fn every_reply_at_every_step_has_its_meaning() {
+    use LaneVerdict::{Go, MessageOnly, NeedsAdministrator, Throttled};
+    use RecipientOutcome::{Accepted, Deferred, Uncertain};
+    let rests = Throttled(None);
+    let table: Vec<(&str, &str, [RecipientOutcome; 2], LaneVerdict)> = vec![
+        ("connect", "554 5.3.2 not you", [Deferred; 2], NeedsAdministrator),
+        ("connect", "421 4.3.2 busy", [Deferred; 2], rests),
+        ("connect", CUT, [Deferred; 2], rests),
+        ("connect", "HTTP/1.1 400 Bad Request", [Deferred; 2], rests),
+        ("EHLO", "550 5.7.1 your name", [Deferred; 2], NeedsAdministrator),
+        ("EHLO", "451 4.3.0 later", [Deferred; 2], rests),
+        ("EHLO", CUT, [Deferred; 2], rests),
+        ("MAIL", "550 5.7.1 sender", [refused(7, 1); 2], MessageOnly),
+        ("MAIL", "553 sender", [refused(0, 0); 2], MessageOnly), // no status code of its own
+        ("MAIL", "530 5.7.0 authenticate", [Deferred; 2], NeedsAdministrator),
+        ("MAIL", "450 4.1.8 who is that", [Deferred; 2], MessageOnly),
+        ("MAIL", "452 4.3.1 disk full", [Deferred; 2], rests), // the system, not the message
+        ("MAIL", "421 4.3.2 shutting down", [Deferred; 2], rests),
+        ("MAIL", CUT, [Deferred; 2], rests),
+        ("RCPT TO:<b", "550 5.1.1 unknown", [Accepted, refused(1, 1)], Go),
+        ("RCPT TO:<a", "550 5.1.1 unknown", [refused(1, 1), Accepted], Go),
+        ("RCPT TO:<b", "450 4.2.1 greylisted", [Accepted, Deferred], Go),
+        ("RCPT TO:<b", "552 too many", [Accepted, Deferred], Go), // RFC 5321 §4.5.3.1.10
+        ("RCPT", "550 5.1.1 unknown", [refused(1, 1); 2], MessageOnly),
+        ("RCPT", "450 4.2.0 greylisted", [Deferred; 2], MessageOnly),
+        ("RCPT TO:<b", "421 4.7.0 enough", [Deferred; 2], rests),
+        ("RCPT TO:<b", CUT, [Deferred; 2], rests),
+        ("DATA", "554 5.7.1 no", [refused(7, 1); 2], MessageOnly),
+        ("DATA", "451 4.3.0 later", [Deferred; 2], rests),
+        ("DATA", CUT, [Deferred; 2], rests),
+        ("body", CUT, [Uncertain; 2], rests), // small messages leave with their end: it may have arrived
+        (".", "250 ok", [Accepted; 2], Go),
+        (".", "554 5.6.0 content", [refused(6, 0); 2], MessageOnly),
+        (".", "450 4.7.1 content", [Deferred; 2], MessageOnly),
+        (".", "421 4.3.0 disk", [Deferred; 2], rests), // said no: not uncertain
+        (".", CUT, [Uncertain; 2], rests),
+        (".", "whatever", [Uncertain; 2], rests), // an answer nobody understands
+    ];
+    for (step, reply, outcomes, lane) in table {
+        for offers in [&ALL[..], &[]] {
+            let peer = Peer::start(Script::new(offers).on(step, reply)).await;
+            let verdict = Bench::plain(&peer).send(&["a@x.test", "b@x.test"]).await;
+            assert_eq!(verdict.outcomes, outcomes, "{step}: {reply:?} {offers:?}");
+            assert_eq!(verdict.lane, lane, "{step}: {reply:?} {offers:?}");
+            let fine = verdict.outcomes.iter().all(|outcome| *outcome == Accepted);
+            assert_eq!(verdict.explanation.is_none(), fine, "{step}: {reply:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_cut_before_its_end_is_deferred_however_large() {
+    let peer = Peer::start(Script::new(&ALL).on("body", CUT)).await;
+    let mut raw = MESSAGE.to_vec();
+    raw.extend(b"0123456789\r\n".repeat(60_000));
+    let verdict = Bench::plain(&peer).send_as(&raw, envelope(&["a@x.test"])).await;
+    assert_eq!(verdict.outcomes, [RecipientOutcome::Deferred]);
+}
+
+#[tokio::test]
+async fn one_session_carries_many_messages_and_a_broken_one_is_replaced_unnoticed() {
+    let peer = Peer::start(Script::new(&ALL)).await;
+    let bench = Bench::plain(&peer);
+    for _ in 0..5 {
+        assert_eq!(bench.send(&["a@x.test"]).await.lane, LaneVerdict::Go);
+    }
+    peer.heard(|heard| assert_eq!((heard.connections, heard.messages.len()), (1, 5)));
+
+    let script = Script::new(&ALL).once("MAIL FROM:<>", "421 4.4.2 idle for too long");
+    let peer = Peer::start(script).await;
+    let bench = Bench::plain(&peer);
+    bench.send(&["a@x.test"]).await;
+    let second = bench.send_as(MESSAGE, Envelope { reverse_path: ReversePath::Null, ..envelope(&["a@x.test"]) }).await;
+    assert_eq!(second.outcomes, [RecipientOutcome::Accepted], "the 421 was about the session, not the message");
+    peer.heard(|heard| assert_eq!((heard.connections, heard.messages.len()), (2, 2)));
+}
+
+#[tokio::test]
+async fn a_session_is_reset_after_a_refusal_and_given_up_after_messages_enough() {
+    let peer = Peer::start(Script::new(&ALL).once("MAIL", "550 5.7.1 no").once(".", "554 5.6.0 no")).await;
+    let bench = Bench::plain(&peer);
+    for accepted in [false, false, true] {
+        let verdict = bench.send(&["a@x.test"]).await;
+        assert_eq!(verdict.outcomes == [RecipientOutcome::Accepted], accepted);
+    }
+    assert_eq!((peer.commands("RSET"), peer.heard(|heard| heard.connections)), (2, 1));
+    for _ in 0..120 {
+        bench.send(&["a@x.test"]).await;
+    }
+    assert_eq!(peer.heard(|heard| heard.connections), 2);
+}
+
+#[tokio::test]
+async fn hundreds_of_recipients_are_each_asked_for_once() {
+    for offers in [&ALL[..], &[]] {
+        let peer = Peer::start(Script::new(offers).on("RCPT TO:<r77@", "550 5.1.1 no")).await;
+        let all: Vec<String> = (0..230).map(|n| format!("r{n}@x.test")).collect();
+        let verdict = Bench::plain(&peer).send(&all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert_eq!(peer.commands("RCPT"), 230);
+        let refused: Vec<usize> = verdict
+            .outcomes
+            .iter()
+            .enumerate()
+            .filter_map(|(at, it)| matches!(it, RecipientOutcome::Refused(_)).then_some(at))
+            .collect();
+        assert_eq!((refused, verdict.outcomes.len()), (vec![77], 230));
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_offer_to_carry_is_refused_with_words_and_not_sent() {
+    let eight_bit = [MESSAGE, "grün\r\n".as_bytes()].concat();
+    for (offers, raw, recipients, expected) in [
+        (&["SIZE 50"][..], MESSAGE, "a@x.test", Some((3, 4))),
+        (&[], eight_bit.as_slice(), "a@x.test", Some((6, 3))),
+        (&["8BITMIME"], eight_bit.as_slice(), "a@x.test", None),
+        (&["8BITMIME"], MESSAGE, "ü@x.test", Some((6, 7))),
+        (&["8BITMIME", "SMTPUTF8"], MESSAGE, "ü@x.test", None),
+    ] {
+        let peer = Peer::start(Script::new(offers)).await;
+        let verdict = Bench::plain(&peer).send_as(raw, envelope(&[recipients])).await;
+        let outcome = expected.map_or(RecipientOutcome::Accepted, |(subject, detail)| refused(subject, detail));
+        assert_eq!(verdict.outcomes, [outcome], "{offers:?}");
+        assert_eq!(peer.heard(|heard| heard.messages.len()), usize::from(expected.is_none()), "{offers:?}");
+        assert_eq!(peer.commands("MAIL") > 0, expected.is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_the_content_is_decides_what_is_said_of_it() {
+    let peer = Peer::start(Script::new(&ALL)).await;
+    let bench = Bench::plain(&peer);
+    let eight_bit = [MESSAGE, "grün\r\n".as_bytes()].concat();
+    bench.send_as(&eight_bit, envelope(&["a@x.test"])).await; // the client said nothing
+    bench.send_as(MESSAGE, Envelope { body: BodyType::EightBitMime, ..envelope(&["a@x.test"]) }).await;
+    let said: Vec<bool> = peer.heard(|heard| {
+        heard.lines.iter().filter(|line| line.starts_with("MAIL")).map(|line| line.contains("BODY=8BITMIME")).collect()
+    });
+    assert_eq!(said, [true, false]);
+}
+
+fn certified() -> (TlsAcceptor, Network) {
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    let network = Network { ca_bundle_pem: Some(certified.cert.pem().into_bytes()), ..Network::default() };
+    (TlsAcceptor::from(Arc::new(config)), network)
+}
+
+fn password() -> Login {
+    Login::Password { user: "erp".into(), password: SecretString::from("s3cret") }
+}
+
+#[tokio::test]
+async fn tls_protects_the_password_and_only_a_known_authority_is_trusted() {
+    for implicit in [false, true] {
+        let (acceptor, network) = certified();
+        let offers: &[&str] = if implicit { &["AUTH PLAIN"] } else { &["STARTTLS", "AUTH PLAIN"] };
+        let peer = Peer::start(Script { tls: Some(acceptor), implicit, ..Script::new(offers) }).await;
+        let security = if implicit { Security::Implicit } else { Security::StartTls };
+        let known = Bench::of(target(peer.port, security, password(), &network), Service::SmtpServer);
+        assert_eq!(known.send(&["a@x.test"]).await.lane, LaneVerdict::Go, "implicit: {implicit}");
+        assert_eq!(peer.commands("AUTH PLAIN AGVycABzM2NyZXQ="), 1);
+
+        let stranger = Bench::of(target(peer.port, security, password(), &Network::default()), Service::SmtpServer);
+        let verdict = stranger.send(&["a@x.test"]).await;
+        assert_eq!(verdict.outcomes, [RecipientOutcome::Deferred]);
+        assert!(verdict.explanation.unwrap().what.starts_with("No TLS with localhost"));
+        assert_eq!(peer.commands("AUTH"), 1, "nothing is said to a stranger");
+    }
+}
+
+#[tokio::test]
+async fn no_starttls_no_mail_and_nothing_said_before_tls_counts() {
+    for (script, words) in [
+        (Script::new(&["AUTH PLAIN"]), "does not offer STARTTLS"), // stripped by somebody between
+        (Script::new(&["STARTTLS"]).on("STARTTLS", "454 4.7.0 not now"), "put off us at STARTTLS"),
+        (Script::new(&["STARTTLS"]).on("STARTTLS", "220 go\r\n250 injected"), "tampered"),
+    ] {
+        let peer = Peer::start(script).await;
+        let bench =
+            Bench::of(target(peer.port, Security::StartTls, password(), &Network::default()), Service::SmtpServer);
+        let verdict = bench.send(&["a@x.test"]).await;
+        let explanation = verdict.explanation.unwrap();
+        assert!(explanation.what.contains(words), "{}", explanation.what);
+        assert_eq!((peer.commands("AUTH"), peer.commands("MAIL")), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn passwords_are_said_by_plain_or_login_and_a_refusal_stops_the_lane() {
+    for (offers, script_reply, lane, spoken) in [
+        (&["AUTH LOGIN PLAIN"][..], None, LaneVerdict::Go, "AUTH PLAIN AGVycABzM2NyZXQ="),
+        (&["AUTH=LOGIN"], Some(("AUTH LOGIN", "334 VXNlcm5hbWU6")), LaneVerdict::Go, "czNjcmV0"),
+        (&["AUTH PLAIN"], Some(("AUTH", "535 5.7.8 wrong")), LaneVerdict::NeedsAdministrator, "AUTH PLAIN"),
+        (&["AUTH PLAIN"], Some(("AUTH", "454 4.7.0 later")), LaneVerdict::Throttled(None), "AUTH PLAIN"),
+        (&["AUTH GSSAPI"], None, LaneVerdict::NeedsAdministrator, "EHLO"),
+        (&[], None, LaneVerdict::NeedsAdministrator, "EHLO"),
+    ] {
+        let mut script = Script::new(offers);
+        if let Some((command, reply)) = script_reply {
+            script = script.on(command, reply).on("ZXJw", "334 UGFzc3dvcmQ6");
+        }
+        let peer = Peer::start(script).await;
+        let bench = Bench::of(target(peer.port, Security::None, password(), &Network::default()), Service::SmtpServer);
+        let verdict = bench.send(&["a@x.test"]).await;
+        assert_eq!(verdict.lane, lane, "{offers:?}");
+        assert!(peer.commands(spoken) == 1, "{offers:?}");
+        assert!(!format!("{verdict:?}").contains("s3cret"));
+    }
+}
+
+#[tokio::test]
+async fn exchanges_sentences_are_told_apart() {
+    use LaneVerdict::{MessageOnly, NeedsAdministrator, QuotaUsedUp, Throttled};
+    for (step, reply, lane, words) in [
+        (
+            "EHLO",
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled",
+            NeedsAdministrator,
+            "Set-TransportConfig",
+        ),
+        (
+            "EHLO",
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.",
+            NeedsAdministrator,
+            "Set-CASMailbox",
+        ),
+        (
+            "EHLO",
+            "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
+            NeedsAdministrator,
+            "no password",
+        ),
+        (
+            "EHLO",
+            "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully.",
+            NeedsAdministrator,
+            "sign-in log",
+        ),
+        ("EHLO", "535 5.7.3 Authentication unsuccessful [AM0PR10CA0041]", NeedsAdministrator, "SMTP.SendAsApp"),
+        ("EHLO", "432 4.3.2 Concurrent connection limit exceeded", Throttled(None), "in_flight"),
+        ("MAIL", "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", Throttled(None), "in_flight"),
+        ("MAIL", "530 5.7.57 Client not authenticated to send mail", NeedsAdministrator, "authenticate"),
+        ("MAIL", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", MessageOnly, "Send As"),
+        (
+            ".",
+            "554 5.2.252 SendAsDenied; a not allowed to send as b; STOREDRV.Submission.Exception:SendAsDeniedException",
+            MessageOnly,
+            "Send As",
+        ),
+        (".", "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException", QuotaUsedUp(None), "Wait"),
+        (
+            ".",
+            "554 5.2.2 mailbox full; QuotaExceededException.MapiExceptionShutoffQuotaExceeded",
+            NeedsAdministrator,
+            "Sent Items",
+        ),
+        ("MAIL", "550 5.1.8 Access denied, bad outbound sender", NeedsAdministrator, "Restricted entities"),
+        (".", "550 5.7.705 Access denied, tenant has exceeded threshold", QuotaUsedUp(None), "Microsoft"),
+    ] {
+        let peer = Peer::start(Script::new(&ALL).on(step, reply)).await;
+        let target = target(peer.port, Security::None, Login::None, &Network::default());
+        let verdict = Bench::of(target, Service::Exchange).send(&["a@x.test"]).await;
+        assert_eq!(verdict.lane, lane, "{reply}");
+        let is_refused = matches!(verdict.outcomes[0], RecipientOutcome::Refused(_));
+        assert_eq!(is_refused, lane == MessageOnly, "{reply}");
+        let explanation = verdict.explanation.unwrap();
+        assert!(explanation.fix.contains(words), "{reply}\n{}", explanation.fix);
+        assert!(explanation.what.contains(reply.split(' ').nth(1).unwrap()), "{}", explanation.what);
+    }
+}
+
+#[tokio::test]
+async fn the_mailbox_refused_as_its_own_sender_is_for_an_administrator() {
+    let script =
+        Script::new(&ALL).on("MAIL", "550 5.7.60 SMTP; Client does not have permissions to send as this sender");
+    let peer = Peer::start(script).await;
+    let target = target(peer.port, Security::None, Login::None, &Network::default());
+    let bench = Bench { policy: FromPolicy::Rewrite, ..Bench::of(target, Service::Exchange) };
+    let verdict = bench.send(&["a@x.test"]).await;
+    assert_eq!((verdict.lane, verdict.outcomes[0]), (LaneVerdict::NeedsAdministrator, RecipientOutcome::Deferred));
+}
+
+#[tokio::test]
+async fn a_server_of_before_ehlo_is_spoken_to_in_its_tongue() {
+    let peer = Peer::start(Script::new(&[]).on("EHLO", "502 5.5.1 what").on("HELO", "250 hello")).await;
+    assert_eq!(Bench::plain(&peer).send(&["a@x.test"]).await.lane, LaneVerdict::Go);
+}
+
+#[tokio::test]
+async fn a_test_of_a_connection_says_what_the_server_offers_and_sends_nothing() {
+    let peer = Peer::start(Script::new(&["SIZE 1000", "8BITMIME", "PIPELINING"])).await;
+    let facts = Bench::plain(&peer).transport.probe(None).await.unwrap();
+    assert_eq!((facts.max_message_bytes, facts.tls, facts.authenticated), (Some(1000), false, false));
+    assert_eq!(facts.lacks, ["SMTPUTF8", "DSN"]);
+    assert_eq!((peer.commands("QUIT"), peer.commands("MAIL")), (1, 0));
+}

@@ -1,0 +1,95 @@
+//! Connections that speak SMTP: a server of one's own, and Exchange Online.
+
+use std::sync::Arc;
+
+use entra::{Scope, TokenSource};
+use mail::Address;
+use settings::{Connection, ConnectionId, Permission, Service, Settings, Tenant};
+use store::{Explanation, Store};
+
+use super::{Built, Connections, UpstreamError, application, cloud};
+use crate::transport::{SmtpFacts, SmtpTransport, Target};
+use crate::{Network, Transport};
+
+impl Connections {
+    pub(super) fn built_server(&self, connection: &Connection) -> Result<Built, UpstreamError> {
+        let transport = server(connection, &*self.store, &self.network, self.hostname.clone())?;
+        let transport: Arc<dyn Transport> = Arc::new(transport);
+        Ok(Built { connection: connection.clone(), tenant: None, tokens: None, transport })
+    }
+
+    pub(super) fn built_exchange(
+        &self,
+        settings: &Settings,
+        connection: &Connection,
+        shared: impl FnOnce(&Tenant) -> Option<TokenSource>,
+    ) -> Result<Built, UpstreamError> {
+        let tenant = tenant(settings, connection)?;
+        let tokens = match shared(tenant) {
+            Some(tokens) => tokens,
+            None => tokens(tenant, connection, &*self.store, &self.network)?,
+        };
+        let transport = exchange(connection, tenant, tokens.clone(), &self.network, self.hostname.clone())?;
+        let transport: Arc<dyn Transport> = Arc::new(transport);
+        Ok(Built { connection: connection.clone(), tenant: Some(tenant.clone()), tokens: Some(tokens), transport })
+    }
+}
+
+fn server(
+    connection: &Connection,
+    store: &dyn Store,
+    network: &Network,
+    hostname: Option<String>,
+) -> Result<SmtpTransport, UpstreamError> {
+    let target = Target::of_server(connection, &store.key_ring(), network, hostname)?;
+    Ok(SmtpTransport::new(target, connection.clone(), network.idle_timeout))
+}
+
+fn exchange(
+    connection: &Connection,
+    tenant: &Tenant,
+    tokens: TokenSource,
+    network: &Network,
+    hostname: Option<String>,
+) -> Result<SmtpTransport, UpstreamError> {
+    let target = Target::of_exchange(&cloud(&tenant.cloud)?, tokens, network, hostname)?;
+    Ok(SmtpTransport::new(target, connection.clone(), network.idle_timeout))
+}
+
+fn tenant<'a>(settings: &'a Settings, connection: &Connection) -> Result<&'a Tenant, UpstreamError> {
+    connection.tenant.as_ref().and_then(|id| settings.tenant(id)).ok_or(UpstreamError::NoTenant)
+}
+
+fn tokens(
+    tenant: &Tenant,
+    connection: &Connection,
+    store: &dyn Store,
+    network: &Network,
+) -> Result<TokenSource, UpstreamError> {
+    if connection.permission == Permission::Delegated {
+        return Err(UpstreamError::DelegatedExchange);
+    }
+    let application = application(tenant, &cloud(&tenant.cloud)?, &store.key_ring(), connection.permission)?;
+    Ok(TokenSource::new(network.client()?, application, &Scope::Exchange)?)
+}
+
+/// Connects, protects, authenticates and says goodbye, as a message would find it. `mailbox`: as whom, where a token is
+/// for one.
+pub async fn test_smtp(
+    settings: &Settings,
+    id: &ConnectionId,
+    store: &Arc<dyn Store>,
+    network: &Network,
+    mailbox: Option<&Address>,
+) -> Result<SmtpFacts, Explanation> {
+    let connection = settings.connection(id).ok_or_else(|| UpstreamError::UnknownConnection.explanation())?;
+    let transport = match connection.service {
+        Service::SmtpServer => server(connection, &**store, network, None),
+        Service::Exchange => tenant(settings, connection).and_then(|tenant| {
+            let tokens = tokens(tenant, connection, &**store, network)?;
+            exchange(connection, tenant, tokens, network, None)
+        }),
+        Service::GraphApi => Err(UpstreamError::UnsupportedService(Service::GraphApi)),
+    };
+    transport.map_err(|error| error.explanation())?.probe(mailbox).await
+}
