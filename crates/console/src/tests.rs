@@ -14,6 +14,7 @@ mod headers;
 mod hostile;
 mod inputs;
 mod marked;
+mod openid;
 mod pages;
 mod sessions;
 mod signing_in;

@@ -1,6 +1,8 @@
 //! The token that proves that a request comes from a page of ours: in a form's field `csrf`, or in a header for requests
 //! that a script makes.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode};
@@ -14,6 +16,8 @@ use crate::error::PageError;
 const HEADER: &str = "x-csrf-token";
 /// A form of ours with the largest certificate and the longest lists is far smaller.
 const MAX_FORM_BYTES: usize = 1024 * 1024;
+/// A form that trickles in for longer holds a connection that others need.
+const FORM_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Looks at the header, else at the form, and leaves the body as it was.
 pub(super) async fn check(console: &Console, visitor: &Visitor, request: &mut Request) -> Result<(), PageError> {
@@ -47,7 +51,11 @@ fn compare(console: &Console, visitor: &Visitor, given: Option<&str>) -> Result<
 }
 
 async fn whole_body(body: Body) -> Result<Vec<u8>, PageError> {
-    let collected = Limited::new(body, MAX_FORM_BYTES).collect().await.map_err(|_| {
+    let arriving = tokio::time::timeout(FORM_DEADLINE, Limited::new(body, MAX_FORM_BYTES).collect()).await;
+    let arrived = arriving.map_err(|_| {
+        PageError::new(StatusCode::REQUEST_TIMEOUT, "The form did not arrive in time", "Send it again.")
+    })?;
+    let collected = arrived.map_err(|_| {
         let what = "The form is too long, or broke off";
         PageError::new(StatusCode::PAYLOAD_TOO_LARGE, what, "Shorten what you entered.")
     })?;

@@ -33,7 +33,11 @@ struct TokensPage {
 struct CreatePage {
     frame: Frame,
     form: FormView,
+    /// The page above.
+    list: &'static str,
 }
+
+const LIST: &str = "API tokens";
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct CreateForm {
@@ -63,7 +67,7 @@ pub(super) async fn list(State(console): State<Console>, visitor: Visitor) -> Re
 
 pub(super) async fn show_create(visitor: Visitor) -> Result<Response, PageError> {
     let values = CreateForm { role: Role::Viewer.name().to_owned(), ..CreateForm::default() };
-    page(&CreatePage { frame: Frame::new(&visitor, "Create API token"), form: form(&values) })
+    page(&CreatePage { frame: Frame::new(&visitor, "Create API token"), form: form(&values), list: LIST })
 }
 
 pub(super) async fn create(
@@ -87,7 +91,7 @@ pub(super) async fn create(
         }),
         Err(AdminError::Refused(refused)) => {
             let frame = Frame::new(&visitor, "Create API token");
-            let shown = page(&CreatePage { frame, form: form(&values).with_problem(Some(refused)) })?;
+            let shown = page(&CreatePage { frame, form: form(&values).with_problem(Some(refused)), list: LIST })?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
         }
         Err(error) => Err(error.into()),

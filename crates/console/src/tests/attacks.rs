@@ -1,10 +1,14 @@
 //! What an attacker tries that no list of addresses names.
 
-use axum::http::StatusCode;
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
 use settings::Role;
+use tower::ServiceExt as _;
 
 use super::browser::{get, post};
-use super::world::{PASSWORD, Reached, World};
+use super::world::{HOST, PASSWORD, Reached, World};
 
 #[tokio::test]
 async fn nobody_is_signed_in_as_the_attacker_by_a_page_of_the_attacker() {
@@ -115,6 +119,16 @@ async fn a_form_that_is_too_long_is_refused_with_and_without_a_session() {
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     let mut anna = world.signed_in(Role::Administrator).await;
     assert_eq!(anna.post("/integration/accounts/add", &[("name", &long)]).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_that_trickles_in_is_given_up() {
+    let world = World::new().await;
+    let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, Infallible>>());
+    let kind = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let request = Request::post("/sign-in").header(header::HOST, HOST).header(kind.0, kind.1).body(body).unwrap();
+    let answer = world.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
 }
 
 #[tokio::test]

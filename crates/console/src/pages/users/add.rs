@@ -22,7 +22,11 @@ use crate::guard::{Submitted, Visitor};
 struct AddPage {
     frame: Frame,
     form: FormView,
+    /// The page above.
+    list: &'static str,
 }
+
+const LIST: &str = "Users";
 
 /// Shows a generated secret, this once.
 #[derive(Template)]
@@ -51,7 +55,7 @@ fn form(values: &AddForm) -> FormView {
 
 pub(in crate::pages) async fn show(visitor: Visitor) -> Result<Response, PageError> {
     let values = AddForm { role: Role::Viewer.name().to_owned(), ..AddForm::default() };
-    page(&AddPage { frame: Frame::new(&visitor, "Add user"), form: form(&values) })
+    page(&AddPage { frame: Frame::new(&visitor, "Add user"), form: form(&values), list: LIST })
 }
 
 pub(in crate::pages) async fn submit(
@@ -71,7 +75,7 @@ pub(in crate::pages) async fn submit(
         }),
         Err(AdminError::Refused(refused)) => {
             let frame = Frame::new(&visitor, "Add user");
-            let shown = page(&AddPage { frame, form: form(&values).with_problem(Some(refused)) })?;
+            let shown = page(&AddPage { frame, form: form(&values).with_problem(Some(refused)), list: LIST })?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
         }
         Err(error) => Err(error.into()),
