@@ -10,6 +10,7 @@ from stage.process import wait_until
 
 from .connection import (
     METRIC,
+    NAME,
     delegated_setup,
     events,
     send,
