@@ -134,6 +134,7 @@ def test_a_second_factor_is_switched_on_with_a_code_asked_for_and_replaced_by_a_
 def test_before_secrets_are_changed_who_signed_in_long_ago_says_again_who_they_are(gateway, somebody):
     olga = somebody()
     olga.sign_in()
+    olga.page.goto("about:blank")
     gateway.stop()
     # Eleven minutes later.
     gateway.start(under=["faketime", "--exclude-monotonic", "-f", "+11m"])

@@ -6,7 +6,7 @@ Everything in it came about the ordinary way: by a setup file, by mail that was 
 import json
 import re
 import smtplib
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 
 from stage.administrator import NAME, PASSWORD, Administrator
@@ -156,8 +156,21 @@ def mail(gateway):
             letter("anna@contoso.test", ["ben@contoso.test"], "Given up on"),
         ],
     )
-    gateway.call("POST", "/messages", {"from": sender, "to": ["anna@contoso.test"], "subject": "Over HTTP", "text": "Hello", "metadata": {"order": 7}})
+    over_http = {"from": sender, "to": ["anna@contoso.test"], "subject": "Over HTTP", "text": "Hello", "metadata": {"order": 7}}
+    gateway.call("POST", "/messages", over_http)
     gateway.run("sendmail", "-t", "-f", sender, input=letter(sender, ["anna@contoso.test"], "By sendmail").as_string())
+
+
+def damage_one(gateway):
+    """A message whose body on the disk is gone when its time comes."""
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="seconds")
+    body = {"from": "noreply@contoso.test", "to": ["anna@contoso.test"], "subject": "Damaged on the disk", "text": "x" * 100_000, "send_at": later}
+    status, answer = gateway.call("POST", "/messages", body)
+    assert status == 202, answer
+    for spooled in (gateway.data_dir / "spool").rglob("*"):
+        if spooled.is_file():
+            spooled.unlink()
+    gateway.run("queue", "retry", answer["id"])
 
 
 def by_subject(gateway):
@@ -174,6 +187,7 @@ ENDS = {
     "Waits for a sign-in": "queued",
     "Kept back": "held",
     "Given up on": "cancelled",
+    "Damaged on the disk": "quarantined",
 }
 
 
@@ -182,6 +196,7 @@ def settle(gateway):
     known = by_subject(gateway)
     gateway.run("queue", "hold", known["Kept back"]["id"])
     gateway.run("queue", "cancel", known["Given up on"]["id"])
+    damage_one(gateway)
 
     def states():
         rows = by_subject(gateway)

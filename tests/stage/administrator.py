@@ -16,7 +16,8 @@ class Administrator:
         self.watch = Watch(page, [url, *other_hosts])
 
     def open(self, path="/"):
-        self.page.goto(self.url + path)
+        """Returns the answer of the server."""
+        return self.page.goto(self.url + path)
 
     def create_the_first_administrator(self, token):
         self.open(f"/setup?token={token}")
