@@ -1,5 +1,7 @@
 //! The files that pages refer to: our own, and those that `make assets` brought from npm. All are in the binary.
 
+use std::fmt::Write as _;
+
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,8 +15,12 @@ struct Assets;
 /// An address that changes with the file, so that browsers may keep what they got for ever.
 pub(crate) fn url(name: &str) -> String {
     let version = Assets::get(name).map(|file| file.metadata.sha256_hash());
-    let short = version.iter().flatten().take(6).map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("/assets/{name}?v={short}")
+    let mut url = format!("/assets/{name}?v=");
+    for byte in version.iter().flatten().take(6) {
+        // Writing to a String cannot fail.
+        let _ = write!(url, "{byte:02x}");
+    }
+    url
 }
 
 pub(crate) async fn serve(Path(name): Path<String>) -> Response {

@@ -46,6 +46,7 @@ pub(crate) enum Needs {
 
 /// One address of the console, for tests and for those who audit.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(test), expect(dead_code, reason = "what serves the addresses is the router beside it"))]
 pub(crate) struct Entry {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
@@ -219,6 +220,7 @@ pub(crate) fn known_host(console: &Console, request: &Parts) -> Result<(), PageE
     origin::known_host(console, &request.headers, &request.uri)
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "an answer is large for the error of a `Result`")]
 fn refused(error: PageError) -> Box<Response> {
     Box::new(error.into_response())
 }

@@ -22,15 +22,14 @@ const FORM_DEADLINE: Duration = Duration::from_secs(30);
 /// Looks at the header, else at the form, and leaves the body as it was.
 pub(super) async fn check(console: &Console, visitor: &Visitor, request: &mut Request) -> Result<(), PageError> {
     let by_header = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let given = match by_header {
-        Some(given) => Some(given),
-        None => {
-            let body = whole_body(std::mem::take(request.body_mut())).await?;
-            let given = url::form_urlencoded::parse(&body).find(|(name, _)| name == "csrf");
-            let given = given.map(|(_, value)| value.into_owned());
-            *request.body_mut() = Body::from(body);
-            given
-        }
+    let given = if by_header.is_some() {
+        by_header
+    } else {
+        let body = whole_body(std::mem::take(request.body_mut())).await?;
+        let given = url::form_urlencoded::parse(&body).find(|(name, _)| name == "csrf");
+        let given = given.map(|(_, value)| value.into_owned());
+        *request.body_mut() = Body::from(body);
+        given
     };
     compare(console, visitor, given.as_deref())
 }

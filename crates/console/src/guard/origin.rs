@@ -30,7 +30,7 @@ pub(super) fn known_host(console: &Console, headers: &HeaderMap, uri: &Uri) -> R
 
 fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let by_header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    by_header.or_else(|| uri.authority().map(|authority| authority.as_str())).map(str::to_lowercase)
+    by_header.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str)).map(str::to_lowercase)
 }
 
 fn is_ours(console: &Console, host: &str) -> bool {

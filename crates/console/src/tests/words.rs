@@ -51,13 +51,7 @@ pub(super) fn words(html: &str) -> String {
                     link = attributes.get("href").cloned().unwrap_or_default();
                 }
             }
-            Piece::End(name) => shown.push_str(&match name.as_str() {
-                "a" => format!("]({link})"),
-                "button" => ">".to_owned(),
-                "td" | "th" => " | ".to_owned(),
-                "textarea" => "}".to_owned(),
-                _ => String::new(),
-            }),
+            Piece::End(name) => shown.push_str(&closing(&name, &link)),
         }
     }
     let lines = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -70,6 +64,16 @@ fn is_skipped(name: &str) -> bool {
 
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
+}
+
+fn closing(name: &str, link: &str) -> String {
+    match name {
+        "a" => format!("]({link})"),
+        "button" => ">".to_owned(),
+        "td" | "th" => " | ".to_owned(),
+        "textarea" => "}".to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn opening(name: &str, attributes: &BTreeMap<String, String>) -> String {

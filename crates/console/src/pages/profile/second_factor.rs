@@ -61,7 +61,7 @@ pub(in crate::pages) async fn confirm(
     let code = form.code.trim();
     let confirmed = people::confirm_totp(console.store(), &console.gate, &visitor.signed_in, code, console.now()).await;
     match confirmed {
-        Ok(codes) => recovery_codes(&visitor, codes),
+        Ok(codes) => recovery_codes(&visitor, &codes),
         // The secret was shown once; the device still has it, so only a code is asked for again.
         Err(AdminError::Refused(refused)) => {
             let problem = format!("{}. {}", sentence(&refused.what), refused.fix);
@@ -77,10 +77,10 @@ pub(in crate::pages) async fn new_codes(
     visitor: Visitor,
 ) -> Result<Response, PageError> {
     let codes = people::new_recovery_codes(console.store(), &visitor.signed_in, console.now()).await?;
-    recovery_codes(&visitor, codes)
+    recovery_codes(&visitor, &codes)
 }
 
-fn recovery_codes(visitor: &Visitor, codes: RecoveryCodes) -> Result<Response, PageError> {
+fn recovery_codes(visitor: &Visitor, codes: &RecoveryCodes) -> Result<Response, PageError> {
     let codes = codes.0.iter().map(|code| code.expose_secret().to_owned()).collect();
     page(&CodesPage { frame: Frame::new(visitor, "Recovery codes"), codes })
 }
