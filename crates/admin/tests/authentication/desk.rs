@@ -31,6 +31,7 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) flows: Flows,
     pub(crate) connection: String,
+    actor: Actor,
     /// Milliseconds that time was moved by.
     moved: Arc<AtomicI64>,
     folder: tempfile::TempDir,
@@ -72,9 +73,17 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
         let moved = Arc::new(AtomicI64::new(0));
-        let mut desk = Self { tenant, store, flows: Flows::default(), connection: String::new(), moved, folder };
+        let mut desk = Self {
+            tenant,
+            store,
+            flows: Flows::default(),
+            connection: String::new(),
+            actor: Actor::command_line(),
+            moved,
+            folder,
+        };
         desk.apply(&setup(&desk.tenant.base_url, client)).await;
-        desk.connection = desk.store.settings().borrow().connections[0].id.0.clone();
+        desk.connection.clone_from(&desk.store.settings().borrow().connections[0].id.0);
         desk
     }
 
@@ -85,7 +94,7 @@ impl Desk {
     }
 
     pub(crate) fn actor(&self) -> Actor {
-        Actor::command_line()
+        self.actor.clone()
     }
 
     pub(crate) fn data_dir(&self) -> &Path {

@@ -44,12 +44,11 @@ pub(super) async fn exposition(store: &dyn Store) -> Result<String, AdminError> 
 async fn sign_ins(store: &dyn Store) -> Result<String, AdminError> {
     const NAME: &str = "postern_connection_needs_sign_in";
     let actor = Actor::new("metrics", Role::Viewer);
-    let mut lines = format!("# TYPE {NAME} gauge\n");
-    for standing in connection_standings(store, &actor).await? {
+    let lines = connection_standings(store, &actor).await?.into_iter().map(|standing| {
         let (label, needed) = (label_value(&standing.connection.name), u8::from(standing.needs_sign_in));
-        lines.push_str(&format!("{NAME}{{connection=\"{label}\"}} {needed}\n"));
-    }
-    Ok(lines)
+        format!("{NAME}{{connection=\"{label}\"}} {needed}\n")
+    });
+    Ok(std::iter::once(format!("# TYPE {NAME} gauge\n")).chain(lines).collect())
 }
 
 /// As the exposition format writes it between quotes.

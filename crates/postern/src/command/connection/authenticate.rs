@@ -15,7 +15,7 @@ use relay::Network;
 use serde::Serialize;
 use store::{Explanation, Store};
 
-use crate::terminal::{Failure, STATUS_FAILED, complain, say, say_json};
+use crate::terminal::{Failure, STATUS_FAILED, complain, plain, say, say_json};
 
 /// A command line is a session of its own.
 const SESSION: &str = "command line";
@@ -66,7 +66,9 @@ pub(super) async fn run(store: &Arc<dyn Store>, network: &Network, options: &Opt
 fn show_code(begun: &DeviceSignIn, json: bool) -> Result<(), Failure> {
     let text = format!(
         "{}\n\n  page  {}\n  code  {}\n\nWaiting for you to sign in there ...",
-        begun.message, begun.verification_uri, begun.user_code
+        plain(&begun.message),
+        begun.verification_uri,
+        plain(&begun.user_code)
     );
     if json {
         complain(text);
@@ -104,7 +106,7 @@ fn show_end(connection: &str, ended: &DevicePolled, json: bool) -> Result<(), Fa
         return if grant.is_some() { Ok(()) } else { Err(failed) };
     }
     match (grant, explanation) {
-        (Some(grant), _) => say(format!("'{connection}' sends as {} from now on", grant.user)),
+        (Some(grant), _) => say(format!("'{connection}' sends as {} from now on", plain(&grant.user))),
         (None, Some(explanation)) => Err(super::explained(connection, explanation)),
         (None, None) => Ok(()),
     }
