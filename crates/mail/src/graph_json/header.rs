@@ -95,7 +95,7 @@ fn entry(name: Option<&str>, address: &str) -> Value {
 
 /// `Importance` is RFC 2156's; `X-Priority` and `Priority` are what others write for the same.
 fn importance(raw: &Raw) -> &'static str {
-    let value = |name: &str| raw.first(name).map(|value| value.to_ascii_lowercase()).unwrap_or_default();
+    let value = |name: &str| raw.first(name).map(str::to_ascii_lowercase).unwrap_or_default();
     match (value("importance").as_str(), value("x-priority").get(..1), value("priority").as_str()) {
         ("high", ..) | (_, Some("1" | "2"), _) | (_, _, "urgent") => "high",
         ("low", ..) | (_, Some("4" | "5"), _) | (_, _, "non-urgent") => "low",
@@ -108,7 +108,7 @@ fn properties(raw: &Raw) -> Vec<Value> {
         .iter()
         .filter_map(|(field, property)| Some(json!({"id": property, "value": raw.first(field)?})))
         .collect();
-    let sensitivity = match raw.first("sensitivity").map(|value| value.to_ascii_lowercase()).as_deref() {
+    let sensitivity = match raw.first("sensitivity").map(str::to_ascii_lowercase).as_deref() {
         Some("personal") => "1",
         Some("private") => "2",
         Some("company-confidential") => "3",
