@@ -33,6 +33,16 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// The account of a body that is handed over in one piece: once the request is on its way, all of it may be.
+    pub(crate) fn of_one_piece() -> Arc<Self> {
+        Arc::new(Self {
+            total: 0,
+            handed_over: AtomicU64::new(0),
+            polled: AtomicBool::new(true),
+            read_error: Mutex::default(),
+        })
+    }
+
     pub(crate) fn sent(&self) -> Sent {
         if !self.polled.load(Ordering::Acquire) {
             Sent::Nothing

@@ -1,9 +1,9 @@
-//! Sending one message through Graph.
+//! One request to Graph, whatever it asks for, and the simplest of them: sending a message as MIME.
 //!
 //! ```text
-//!   token ─► open the message ─► POST ──► 202 ─► accepted
-//!                  ▲                ├───► 401 ─► once: forget the token, begin again
-//!                  └────────────────┘    other ► GraphError
+//!   token ─► open the payload ─► request ──► expected answer ─► done
+//!                  ▲                ├──────► 401 ─► once: forget the token, begin again
+//!                  └────────────────┘       other ► GraphError
 //! ```
 
 use std::error::Error as _;
@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use entra::{AccessToken, Root, TokenSource};
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Body, Client, Method, Request, Response, StatusCode};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, Request, Response, StatusCode};
 use url::Url;
 
-use crate::body::{EncodedBody, Progress};
+use crate::body::Progress;
+use crate::call::{Answered, Call, Effect, OpenedPayload, Payload, with_body};
 use crate::connections::Connections;
 use crate::deadlines::Deadlines;
 use crate::error::{Cause, FailureClass, GraphError, LostBy, Refused, Sent, class_of_lost};
@@ -26,6 +27,9 @@ use crate::mailbox::MailboxSegment;
 use crate::mime::MimeSource;
 use crate::refusal::{MAX_BODY_BYTES, Refusal};
 use crate::verdict;
+
+/// The one call here that is not about a draft.
+const SEND_MAIL: &str = "sendMail";
 
 /// A refused token is replaced at most this often, so that a mailbox we may not use does not cause a sign-in per message.
 const STALE_PERMISSIONS_AFTER: Duration = Duration::from_mins(1);
@@ -45,7 +49,7 @@ pub struct GraphMail {
     connections: Arc<Connections>,
     root: Root,
     tokens: TokenSource,
-    deadlines: Deadlines,
+    pub(crate) deadlines: Deadlines,
 }
 
 impl GraphMail {
@@ -71,13 +75,25 @@ impl GraphMail {
 
     /// Sends one message in MIME form from `mailbox`. Recipients are those of its header fields; Graph has no envelope.
     pub async fn send_mime(&self, mailbox: &MailboxSegment, message: &dyn MimeSource) -> Result<Accepted, GraphError> {
+        let call = Call {
+            method: Method::POST,
+            below_mailbox: SEND_MAIL.to_owned(),
+            payload: Payload::Mime(message),
+            expected: StatusCode::ACCEPTED,
+            effect: Effect::Sends,
+        };
+        self.call(mailbox, &call).await.map(|answered| answered.accepted())
+    }
+
+    /// One request, and a second one with a fresh token if the first token was refused.
+    pub(crate) async fn call(&self, mailbox: &MailboxSegment, call: &Call<'_>) -> Result<Answered, GraphError> {
         let token = self.token().await?;
-        match self.attempt(mailbox, message, &token).await {
+        match self.attempt(mailbox, call, &token).await {
             Err(error) if error.status() == Some(401) => {
                 tracing::info!(event = "token_refused", %error, mailbox = %mailbox);
                 self.tokens.invalidate(&token);
                 let fresh = self.token().await?;
-                self.attempt(mailbox, message, &fresh).await
+                self.attempt(mailbox, call, &fresh).await
             }
             result => result,
         }
@@ -98,60 +114,83 @@ impl GraphMail {
     async fn attempt(
         &self,
         mailbox: &MailboxSegment,
-        message: &dyn MimeSource,
+        call: &Call<'_>,
         token: &AccessToken,
-    ) -> Result<Accepted, GraphError> {
+    ) -> Result<Answered, GraphError> {
         let id = entra::fresh_guid();
         let fail = |cause, class| GraphError { cause, class, client_request_id: id.clone() };
         let nothing_sent = FailureClass::Transient { retry_after: None };
-        let opened = message.open().await.map_err(|error| fail(Cause::Source(error), nothing_sent))?;
-        let request_bytes = opened.request_bytes();
-        let (body, progress) = EncodedBody::new(opened);
-        let request =
-            self.request(mailbox, token, &id, body).ok_or_else(|| fail(Cause::Address, FailureClass::Configuration))?;
-        let deadline = self.deadlines.total(request_bytes);
-        let answer = match tokio::time::timeout(deadline, self.connections.client().execute(request)).await {
-            Err(_) => {
-                let sent = progress.sent();
-                return Err(fail(Cause::Lost { sent, problem: LostBy::Deadline(deadline) }, class_of_lost(sent)));
-            }
-            Ok(Err(error)) => {
-                let (cause, class) = lost(&error, &progress);
-                return Err(fail(cause, class));
-            }
-            Ok(Ok(answer)) => answer,
-        };
-        if answer.status() == StatusCode::ACCEPTED {
-            let text = |name| answer.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).map(str::to_owned);
-            return Ok(Accepted { request_id: text("request-id"), date: text("date"), client_request_id: id });
+        let opened = call.open().await.map_err(|error| fail(Cause::Source(error), nothing_sent))?;
+        let OpenedPayload { body, progress, content_type, request_bytes } = opened;
+        let request = self
+            .request(mailbox, call, token, &id, content_type)
+            .ok_or_else(|| fail(Cause::Address, FailureClass::Configuration))?;
+        let outcome = self.exchange(with_body(request, body), request_bytes, &progress, call.effect).await;
+        let answer = outcome.map_err(|(cause, class)| fail(cause, class))?;
+        if answer.status() == call.expected {
+            return Ok(Answered { response: answer, client_request_id: id });
         }
         let refusal = self.read_refusal(answer).await;
         self.learn_from(&refusal, token);
         let row = failure_table::find(&refusal);
         let class = verdict::class_of(row, &refusal, progress.sent(), request_bytes);
+        let class = if call.below_mailbox == SEND_MAIL { class } else { call.effect.class(class, &refusal) };
         let claims = verdict::is_about_permission(&refusal).then(|| token.claims().ok()).flatten();
         let mailbox = mailbox.to_string();
-        Err(fail(Cause::Refused(Box::new(Refused { refusal, row, claims, mailbox })), class))
+        let is_about_drafts = call.effect == Effect::Prepares;
+        Err(fail(Cause::Refused(Box::new(Refused { refusal, row, claims, mailbox, is_about_drafts })), class))
     }
 
-    fn request(&self, mailbox: &MailboxSegment, token: &AccessToken, id: &str, body: EncodedBody) -> Option<Request> {
-        let text = format!("{}/v1.0/{}/sendMail", self.root, mailbox.path());
+    /// Sends a request and waits for its answer, each within its time.
+    pub(crate) async fn exchange(
+        &self,
+        request: Request,
+        request_bytes: u64,
+        progress: &Progress,
+        effect: Effect,
+    ) -> Result<Response, (Cause, FailureClass)> {
+        let deadline = self.deadlines.total(request_bytes);
+        match tokio::time::timeout(deadline, self.connections.client().execute(request)).await {
+            Err(_) => {
+                let sent = effect.sent(progress.sent());
+                Err((Cause::Lost { sent, problem: LostBy::Deadline(deadline) }, class_of_lost(sent)))
+            }
+            Ok(Err(error)) => Err(lost(&error, progress, effect)),
+            Ok(Ok(answer)) => Ok(answer),
+        }
+    }
+
+    fn request(
+        &self,
+        mailbox: &MailboxSegment,
+        call: &Call<'_>,
+        token: &AccessToken,
+        id: &str,
+        content_type: Option<&'static str>,
+    ) -> Option<Request> {
+        let text = format!("{}/v1.0/{}/{}", self.root, mailbox.path(), call.below_mailbox);
         // A URL library that would rather have another path must not get its way.
         let url = Url::parse(&text).ok().filter(|url| url.as_str() == text)?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
         bearer.set_sensitive(true);
-        let mut request = Request::new(Method::POST, url);
+        let mut request = Request::new(call.method.clone(), url);
         let headers: &mut HeaderMap = request.headers_mut();
         headers.insert(AUTHORIZATION, bearer);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        } else if call.method == Method::POST {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert("client-request-id", HeaderValue::try_from(id).ok()?);
-        *request.body_mut() = Some(Body::wrap(body));
+        if call.below_mailbox != SEND_MAIL {
+            headers.insert("prefer", HeaderValue::from_static("IdType=\"ImmutableId\""));
+        }
         Some(request)
     }
 
     /// Reads as much of a refusal's body as makes sense. A body that breaks or dawdles costs words, not the verdict.
-    async fn read_refusal(&self, mut answer: Response) -> Refusal {
+    pub(crate) async fn read_refusal(&self, mut answer: Response) -> Refusal {
         let head = Refusal::from_head(answer.status().as_u16(), answer.headers(), Timestamp::now());
         let mut body = Vec::new();
         let reading = async {
@@ -189,7 +228,7 @@ impl fmt::Debug for GraphMail {
 }
 
 /// What an attempt without an answer was, and what it means for the message.
-fn lost(error: &reqwest::Error, progress: &Progress) -> (Cause, FailureClass) {
+fn lost(error: &reqwest::Error, progress: &Progress, effect: Effect) -> (Cause, FailureClass) {
     if let Some(read_error) = progress.take_read_error() {
         return (Cause::Source(read_error), FailureClass::Transient { retry_after: None });
     }
@@ -202,7 +241,7 @@ fn lost(error: &reqwest::Error, progress: &Progress) -> (Cause, FailureClass) {
         let host = error.url().and_then(Url::host_str).unwrap_or("Microsoft Graph").to_owned();
         (Sent::Nothing, LostBy::Connecting { host, detail })
     } else {
-        (progress.sent(), LostBy::Breaking(detail))
+        (effect.sent(progress.sent()), LostBy::Breaking(detail))
     };
     (Cause::Lost { sent, problem }, class_of_lost(sent))
 }

@@ -75,6 +75,8 @@ pub(crate) struct Refused {
     /// What the refused token said about itself, where that helps.
     pub(crate) claims: Option<entra::Claims>,
     pub(crate) mailbox: String,
+    /// The call made, changed or read a draft, which needs another permission than sending.
+    pub(crate) is_about_drafts: bool,
 }
 
 impl GraphError {

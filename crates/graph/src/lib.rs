@@ -4,6 +4,8 @@
 //! caller can do about it ([`FailureClass`]): in particular whether the message may have left nevertheless. The mailbox
 //! is one path segment whatever it contains ([`MailboxSegment`]). A message is streamed, never held whole.
 //!
+//! What does not fit one request, and what must be sent exactly once, goes through a draft: [`GraphMail::send_draft`].
+//!
 //! Left to others: when to send and to send again (nothing here knows queues), what the message says and to whom, and
 //! where settings come from.
 //!
@@ -29,19 +31,23 @@
 //! ```
 
 mod body;
+mod call;
 mod client;
 mod connections;
 mod deadlines;
+mod draft;
 mod error;
 mod failure_table;
 mod http;
 mod mailbox;
 mod mime;
 mod refusal;
+mod upload;
 mod verdict;
 
 pub use client::{Accepted, GraphMail};
 pub use deadlines::Deadlines;
+pub use draft::{DraftContent, DraftId, LargeSource, MARKER_PROPERTY, Pieces, SentCopy, Traces};
 pub use entra::{Explanation, Root, Who};
 pub use error::{FailureClass, GraphError};
 pub use http::{Network, NetworkError};

@@ -8,8 +8,10 @@ use std::io;
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use tokio::io::AsyncRead;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::draft::Pieces;
 
 /// Opens the message, from its first byte, once per attempt.
 #[async_trait]
@@ -43,6 +45,11 @@ impl MimeBody {
         Self { head, rest: Some((Box::pin(rest), rest_bytes)) }
     }
 
+    /// The message in pieces of at most 64 KiB.
+    pub fn into_pieces(self) -> Box<dyn Pieces> {
+        Box::new(Reading { head: self.head, rest: self.rest, buffer: BytesMut::new() })
+    }
+
     /// Length of the message in bytes.
     pub fn len(&self) -> u64 {
         let head = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
@@ -62,6 +69,33 @@ impl MimeBody {
     /// message; the administrator's threshold is compared with this.
     pub fn request_bytes_for(mime_bytes: u64) -> u64 {
         mime_bytes.div_ceil(3).saturating_mul(4)
+    }
+}
+
+/// Of a message that is read in pieces.
+const PIECE_BYTES: usize = 64 * 1024;
+
+struct Reading {
+    head: Bytes,
+    rest: Option<(Reader, u64)>,
+    buffer: BytesMut,
+}
+
+#[async_trait]
+impl Pieces for Reading {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if !self.head.is_empty() {
+            return Ok(Some(self.head.split_to(PIECE_BYTES.min(self.head.len()))));
+        }
+        let Some((reader, left)) = self.rest.as_mut().filter(|(_, left)| *left > 0) else { return Ok(None) };
+        self.buffer.reserve(PIECE_BYTES);
+        let wanted = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX).min(*left);
+        let read = reader.as_mut().take(wanted).read_buf(&mut self.buffer).await?;
+        if read == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the message is shorter than recorded"));
+        }
+        *left = left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(Some(self.buffer.split().freeze()))
     }
 }
 

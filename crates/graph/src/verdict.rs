@@ -43,7 +43,7 @@ fn class_of_strange_success(refusal: &Refusal, request_bytes: u64) -> FailureCla
 
 /// Puts an answer into words.
 pub(crate) fn explain(class: FailureClass, refused: &Refused) -> Explanation {
-    let Refused { refusal, row, claims, mailbox } = refused;
+    let Refused { refusal, row, claims, mailbox, is_about_drafts } = refused;
     let what = match class {
         FailureClass::Uncertain => {
             format!("It is not known whether the message was sent from {mailbox}: it may have been delivered.")
@@ -54,6 +54,11 @@ pub(crate) fn explain(class: FailureClass, refused: &Refused) -> Explanation {
     // Writing to a String cannot fail.
     if let Some(recipient) = refusal.invalid_recipient() {
         let _ = write!(why, " The recipient is {recipient}.");
+    }
+    if *is_about_drafts && refusal.status == 403 {
+        why.push_str(
+            " Large messages and tracked delivery work through a draft, for which the permission is Mail.ReadWrite.",
+        );
     }
     if let Some(claims) = claims {
         why.push_str(&describe(claims));
