@@ -58,11 +58,13 @@ pub struct Listener {
     pub plain_http: bool,
     /// A second address that speaks only HTTPS; the first one then speaks only HTTP.
     pub https_listen: Option<SocketAddr>,
+    /// Where upload sessions are answered: an origin of its own, as Microsoft's is. Left out: any free port.
+    pub upload_listen: Option<SocketAddr>,
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { plain_http: true, https_listen: None }
+        Self { plain_http: true, https_listen: None, upload_listen: None }
     }
 }
 

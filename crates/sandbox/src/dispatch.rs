@@ -11,8 +11,16 @@ use crate::exchange::{Answer, Call, json_reply};
 use crate::state::State;
 use crate::{entra, graph, pages};
 
+/// Which origin a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Main,
+    /// Upload sessions, and nothing else.
+    Uploads,
+}
+
 /// Answers one request.
-pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>, secure: bool) -> Answer {
+pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>, secure: bool, door: Door) -> Answer {
     let (head, body) = request.into_parts();
     let call = Arc::new(Call {
         target: head.uri.to_string(),
@@ -23,6 +31,9 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>, secur
         secure,
     });
     let segments: Vec<&str> = call.path.split('/').skip(1).collect();
+    if door == Door::Uploads {
+        return graph::answer_upload(state, &call, &segments, body).await;
+    }
     match segments.as_slice() {
         [version, rest @ ..] if graph::is_version(version) => graph::answer(state, &call, version, rest, body).await,
         ["sandbox", "api", rest @ ..] => Answer::Reply(pages::api(state, &call, rest, body).await),

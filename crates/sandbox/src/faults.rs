@@ -29,6 +29,8 @@ pub enum FaultKind {
     ResetAfterBody,
     /// TCP reset once the mail was taken.
     ResetAfterCommit,
+    /// The upload session the request belongs to is forgotten: 404. Strikes other requests as an item not found.
+    UploadSessionLost,
     /// The answer comes `delay_ms` late.
     Slow,
     /// Any status and code; a known code brings its own status and text.
@@ -59,6 +61,10 @@ pub struct Fault {
     /// Only requests for this mailbox (the user key as the client writes it, decoded).
     #[serde(default)]
     pub mailbox: Option<String>,
+    /// Only requests of this kind: `sendMail`, `createDraft`, `updateDraft`, `getMessage`, `listMessages`,
+    /// `deleteMessage`, `addAttachment`, `createUploadSession`, `putRange`, `getRanges`, `cancelUpload`, `send`.
+    #[serde(default)]
+    pub operation: Option<String>,
     #[serde(default)]
     pub delay_ms: u64,
     /// Strikes each matching request with this probability; left out: always.
@@ -88,6 +94,7 @@ impl Fault {
             count: 1,
             retry_after: None,
             mailbox: None,
+            operation: None,
             delay_ms: 0,
             probability: None,
             status: None,
@@ -115,6 +122,12 @@ impl Fault {
         Self { mailbox: Some(mailbox.to_owned()), ..self }
     }
 
+    /// The same for one kind of request only.
+    #[must_use]
+    pub fn operation(self, operation: &str) -> Self {
+        Self { operation: Some(operation.to_owned()), ..self }
+    }
+
     /// Why this order makes no sense, if it does not.
     pub(crate) fn complaint(&self) -> Option<&'static str> {
         match self.kind {
@@ -136,13 +149,18 @@ impl Fault {
         }
     }
 
-    fn strikes(&self, mailbox: Option<&str>) -> bool {
+    fn strikes(&self, mailbox: Option<&str>, operation: Option<&str>) -> bool {
+        let is_wanted = match (&self.operation, operation) {
+            (None, _) => true,
+            (Some(wanted), Some(operation)) => wanted.eq_ignore_ascii_case(operation),
+            (Some(_), None) => false,
+        };
         let is_meant = match (&self.mailbox, mailbox) {
             (None, _) => true,
             (Some(wanted), Some(mailbox)) => wanted.eq_ignore_ascii_case(mailbox),
             (Some(_), None) => false,
         };
-        is_meant && self.probability.is_none_or(|probability| draw() < probability)
+        is_wanted && is_meant && self.probability.is_none_or(|probability| draw() < probability)
     }
 }
 
@@ -198,14 +216,14 @@ impl Faults {
         lock(&self.list).armed.clear();
     }
 
-    /// What strikes the next Graph request for `mailbox`.
-    pub(crate) fn strike_graph(&self, mailbox: Option<&str>) -> Stroke {
-        self.strike(|fault| !fault.kind.is_for_tokens() && fault.strikes(mailbox))
+    /// What strikes the next Graph request for `mailbox`, of the kind `operation`.
+    pub(crate) fn strike_graph(&self, mailbox: Option<&str>, operation: Option<&str>) -> Stroke {
+        self.strike(|fault| !fault.kind.is_for_tokens() && fault.strikes(mailbox, operation))
     }
 
     /// What strikes the next token request.
     pub(crate) fn strike_token(&self) -> Stroke {
-        self.strike(|fault| fault.kind.is_for_tokens() && fault.strikes(None))
+        self.strike(|fault| fault.kind.is_for_tokens() && fault.strikes(None, None))
     }
 
     fn strike(&self, is_hit: impl Fn(&Fault) -> bool) -> Stroke {

@@ -1,4 +1,4 @@
-//! Microsoft Graph: `sendMail` in both its forms, and the refusals around it.
+//! Microsoft Graph: `sendMail` in both its forms, drafts with attachments and upload sessions, and the refusals around them.
 //!
 //! Promise: one request is refused for the first reason Graph would give: token, address, rate, size, permission,
 //! mailbox, content. Every answer carries Graph's ids.
@@ -7,6 +7,7 @@
 
 mod address;
 mod bearer;
+mod drafts;
 mod failure;
 mod json_message;
 mod mime;
@@ -18,8 +19,10 @@ mod submission;
 mod throttle;
 mod window;
 
+pub(crate) use address::is_resolvable;
 pub(crate) use bearer::BearerCache;
-pub(crate) use reply::answer;
+pub(crate) use drafts::Drafts;
+pub(crate) use reply::{answer, answer_upload};
 pub(crate) use throttle::Throttle;
 
 /// Whether a first path segment names a version of Graph, existing or not.

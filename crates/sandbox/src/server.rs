@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Config, ConfigError};
+use crate::dispatch::Door;
 use crate::signing::SigningKey;
 use crate::state::State;
 use crate::tls::Tls;
@@ -40,6 +41,9 @@ impl Sandbox {
     /// settings say otherwise.
     pub async fn start(config: Config, listen: SocketAddr, tls: Option<Tls>) -> Result<Running, StartError> {
         let main = bind(listen).await?;
+        let uploads_at = config.listener.upload_listen.unwrap_or_else(|| SocketAddr::new(listen.ip(), 0));
+        let uploads = bind(uploads_at).await?;
+        let upload_port = local_addr(&uploads, uploads_at)?.port();
         let second = match config.listener.https_listen {
             Some(addr) => Some(bind(addr).await?),
             None => None,
@@ -56,12 +60,16 @@ impl Sandbox {
         let speaks_plain = tls.is_none() || second.is_some() || config.listener.plain_http;
         let key = SigningKey::generate().map_err(StartError::Key)?;
         let state = Arc::new(State::build(config, key, ports)?);
+        state.upload_port.get_or_init(|| upload_port);
 
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
         let (stop, stopped) = watch::channel(false);
-        let plain = Speech { plain: true, tls: None };
-        let secure = Speech { plain: false, tls: acceptor.clone() };
-        let both = Speech { plain: speaks_plain, tls: acceptor };
+        let plain = Speech { plain: true, tls: None, door: Door::Main };
+        let secure = Speech { plain: false, tls: acceptor.clone(), door: Door::Main };
+        let both = Speech { plain: speaks_plain, tls: acceptor.clone(), door: Door::Main };
+        // Either way of speaking: an upload URL has the scheme of the request that asked for it.
+        let uploads_speech = Speech { plain: speaks_plain, tls: acceptor, door: Door::Uploads };
+        tokio::spawn(accept_all(uploads, Arc::clone(&state), uploads_speech, stopped.clone()));
         let first_speech = if second.is_some() { plain } else { both };
         tokio::spawn(accept_all(main, Arc::clone(&state), first_speech, stopped.clone()));
         if let Some(listener) = second {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::directory::Directory;
 use crate::entra::Accounts;
 use crate::faults::Faults;
-use crate::graph::{BearerCache, Throttle};
+use crate::graph::{BearerCache, Drafts, Throttle};
 use crate::journal::Journal;
 use crate::mailbox::Mailboxes;
 use crate::signing::SigningKey;
@@ -27,6 +27,9 @@ pub(crate) struct State {
     pub(crate) bearers: BearerCache,
     pub(crate) clock: Arc<Clock>,
     pub(crate) accounts: Accounts,
+    pub(crate) drafts: Drafts,
+    /// Where upload sessions are answered; known once the sandbox listens.
+    pub(crate) upload_port: OnceLock<u16>,
     /// Ports this sandbox answers on: a resource on one of them at a loopback name is its own Graph.
     pub(crate) ports: Vec<u16>,
     next_token: AtomicU64,
@@ -51,6 +54,8 @@ impl State {
             bearers: BearerCache::default(),
             clock,
             accounts: Accounts::default(),
+            drafts: Drafts::new(&config.storage),
+            upload_port: OnceLock::new(),
             ports,
             next_token: AtomicU64::new(1),
             revoked_below: AtomicU64::new(0),

@@ -41,6 +41,12 @@ const KNOWN: &[(&str, u16, &str)] = &[
     ("ErrorInvalidRequest", 400, "The request is invalid."),
     ("BadRequest", 400, "The maximum request length supported is 4MB."),
     ("ErrorMessageSizeExceeded", 400, MESSAGE_TOO_LARGE),
+    ("ErrorAttachmentSizeShouldNotBeLessThanMinimumSize", 400, ATTACHMENT_TOO_SMALL),
+    ("ErrorAttachmentSizeLimitExceeded", 400, "The attachment is larger than 150 MB."),
+    ("uploadSessionNotFound", 404, "The upload session was not found."),
+    ("fragmentOverlap", 416, "The range overlaps bytes that were received already."),
+    ("fragmentOutOfOrder", 416, "The range does not follow the bytes received so far."),
+    ("invalidRange", 400, "The Content-Range header is missing, or does not fit the request or the session."),
     ("RequestEntityTooLarge", 413, "The request entity is too large."),
     ("ApplicationThrottled", 429, CONCURRENCY),
     ("TooManyRequests", 429, "Please retry after"),
@@ -72,6 +78,8 @@ const NO_RECIPIENTS: &str =
     "At least one recipient isn't valid., A message can't be sent because it contains no recipients.";
 const TOO_MANY_HEADERS: &str = "Maximum number of headers in one message should be less than or equal to 5.";
 const MESSAGE_TOO_LARGE: &str = "The message exceeds the maximum supported size.";
+const ATTACHMENT_TOO_SMALL: &str =
+    "Attachments of less than 3 MB are added by a single POST, not by an upload session.";
 const CONCURRENCY: &str = "Application is over its MailboxConcurrency limit.";
 const SUBMISSION_QUOTA: &str =
     "The message couldn't be sent because the sender's submission quota was exceeded. Please try again later.";
@@ -114,6 +122,10 @@ impl Failure {
 
     pub(crate) fn access_denied() -> Self {
         Self::known("ErrorAccessDenied")
+    }
+
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
     }
 
     pub(crate) fn access_policy() -> Self {

@@ -3,6 +3,8 @@
 
 mod compose;
 
+pub(super) use compose::check_attachment;
+
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
@@ -54,7 +56,8 @@ fn read_boolean(value: &Value) -> Result<bool, Failure> {
     }
 }
 
-fn read_message(message: &Map<String, Value>) -> Result<Submission, Failure> {
+/// A `microsoft.graph.message`, as the parameter of an action or as a draft.
+pub(super) fn read_message(message: &Map<String, Value>) -> Result<Submission, Failure> {
     check_internet_headers(message)?;
     let from = [read_recipient(message.get("from"))?, read_recipient(message.get("sender"))?];
     Ok(Submission {

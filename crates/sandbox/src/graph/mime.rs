@@ -27,7 +27,11 @@ static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
 
 /// Reads the body of a request with `Content-Type: text/plain`.
 pub(crate) fn read(body: &[u8]) -> Result<Submission, Failure> {
-    let raw = decode_base64(body)?;
+    read_raw(decode_base64(body)?.into())
+}
+
+/// Reads a message as it is.
+pub(crate) fn read_raw(raw: Bytes) -> Result<Submission, Failure> {
     let message = PARSER.parse_headers(&raw).filter(|message| !message.headers().is_empty());
     let message = message.ok_or_else(|| Failure::known("ErrorMimeContentInvalid"))?;
     let mut submission = Submission {
@@ -42,7 +46,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Submission, Failure> {
         save_to_sent_items: true,
         raw: Bytes::new(),
     };
-    submission.raw = Bytes::from(raw);
+    drop(message);
+    submission.raw = raw;
     Ok(submission)
 }
 

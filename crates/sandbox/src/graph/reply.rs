@@ -9,12 +9,12 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Response, StatusCode};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::route::{self, MailboxKey};
-use super::send_mail::{self, Admitted};
+use super::{drafts, send_mail};
 use crate::digest;
 use crate::exchange::{Answer, Call, Received, json_reply, read_body, reply, set_header};
 use crate::faults::{Fault, FaultKind};
@@ -28,9 +28,58 @@ const DIAGNOSTIC: &str =
 const HTML_503: &str = "<html><head><title>503 Service Unavailable</title></head>\
      <body><h1>503 Service Unavailable</h1><p>The service is unavailable.</p></body></html>";
 
+/// What a request that was done is answered with.
+#[derive(Debug)]
+pub(super) struct Done {
+    status: StatusCode,
+    body: Option<Value>,
+    location: Option<String>,
+}
+
+impl Done {
+    /// `202`, for mail that was taken.
+    pub(super) fn accepted() -> Self {
+        Self { status: StatusCode::ACCEPTED, body: None, location: None }
+    }
+
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self { status, body: None, location: None }
+    }
+
+    pub(super) fn json(status: StatusCode, body: Value) -> Self {
+        Self { status, body: Some(body), location: None }
+    }
+
+    pub(super) fn created_at(location: String) -> Self {
+        Self { status: StatusCode::CREATED, body: None, location: Some(location) }
+    }
+
+    fn reply(&self) -> Response<Full<Bytes>> {
+        let mut response = match &self.body {
+            Some(body) => json_reply(self.status, body),
+            None => reply(self.status, "", Bytes::new()),
+        };
+        if let Some(location) = &self.location {
+            set_header(&mut response, "location", location);
+        }
+        response
+    }
+}
+
+/// What is known about a request once its body is here.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) request_id: String,
+    /// The client will be told something else than what was done.
+    pub(super) answer_withheld: bool,
+}
+
+/// What a request does once its body is here.
+type Work = Box<dyn FnOnce(&Received, &Taken) -> Result<Done, Failure> + Send>;
+
 /// What became of a request.
 enum Outcome {
-    Accepted,
+    Done(Done),
     Refused(Failure),
     Reset,
 }
@@ -43,37 +92,83 @@ pub(crate) async fn answer(
     segments: &[&str],
     body: Incoming,
 ) -> Answer {
-    let started = Instant::now();
     let mailbox = match route::read(segments) {
         Ok((MailboxKey::User(key), _)) => Some(key),
         _ => None,
     };
-    let stroke = state.faults.strike_graph(mailbox.as_deref());
-    let is_cut = stroke.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::ResetBeforeBody);
+    let arrival = Arrival::new(state, mailbox.as_deref(), send_mail::operation_name(call, segments));
     let admitted = match version.to_ascii_lowercase().as_str() {
         "v1.0" | "beta" => send_mail::admit(state, call, segments, state.clock.now()),
         other => Err(Failure::new(400, "BadRequest", format!("Invalid version: {other}"))),
     };
-    let body = if is_cut { Received::Broken } else { read_body(body, state.config.limits.max_request_bytes).await };
-    let delay = stroke.delay + Duration::from_millis(state.config.behaviour.latency_ms);
-    let request = Request {
-        state: Arc::clone(state),
-        call: Arc::clone(call),
-        id: guid::random(),
-        started,
-        fault: stroke.fault,
-        admitted,
-        body,
-    };
-    if delay.is_zero() {
-        return request.conclude();
-    }
-    // Once the body is here the service finishes its work, whether the client waits for the answer or not.
-    let concluded = tokio::spawn(async move {
-        tokio::time::sleep(delay).await;
-        request.conclude()
+    let work = admitted.map(|admitted| -> Work {
+        let (state, call) = (Arc::clone(state), Arc::clone(call));
+        Box::new(move |body, taken| send_mail::perform(&state, &call, &admitted, body, taken))
     });
-    concluded.await.unwrap_or(Answer::Reset)
+    arrival.answer(state, call, work, body).await
+}
+
+/// Answers a request to an upload session, on the origin that has nothing else.
+pub(crate) async fn answer_upload(state: &Arc<State>, call: &Arc<Call>, segments: &[&str], body: Incoming) -> Answer {
+    let found = drafts::find_session(state, call, segments);
+    let mailbox = found.as_ref().ok().map(drafts::OpenSession::user_key);
+    let arrival = Arrival::new(state, mailbox, drafts::upload_operation(&call.method));
+    if arrival.is(FaultKind::UploadSessionLost)
+        && let Ok(session) = &found
+    {
+        state.drafts.forget_session(session);
+    }
+    let work = found.and_then(|session| -> Result<Work, Failure> {
+        let permit = session.enter(state)?;
+        let (state, call) = (Arc::clone(state), Arc::clone(call));
+        Ok(Box::new(move |body, _| session.perform(&state, &call, &permit, body)))
+    });
+    arrival.answer(state, call, work, body).await
+}
+
+/// A request whose head was read, and what it suffers.
+struct Arrival {
+    started: Instant,
+    delay: Duration,
+    fault: Option<Fault>,
+}
+
+impl Arrival {
+    fn new(state: &State, mailbox: Option<&str>, operation: Option<&str>) -> Self {
+        let started = Instant::now();
+        let stroke = state.faults.strike_graph(mailbox, operation);
+        let delay = stroke.delay + Duration::from_millis(state.config.behaviour.latency_ms);
+        Self { started, delay, fault: stroke.fault }
+    }
+
+    fn is(&self, kind: FaultKind) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.kind == kind)
+    }
+
+    async fn answer(self, state: &Arc<State>, call: &Arc<Call>, work: Result<Work, Failure>, body: Incoming) -> Answer {
+        let is_cut = self.is(FaultKind::ResetBeforeBody);
+        let limit = state.config.limits.max_request_bytes;
+        let body = if is_cut { Received::Broken } else { read_body(body, limit).await };
+        let delay = self.delay;
+        let request = Request {
+            state: Arc::clone(state),
+            call: Arc::clone(call),
+            id: guid::random(),
+            started: self.started,
+            fault: self.fault,
+            work,
+            body,
+        };
+        if delay.is_zero() {
+            return request.conclude();
+        }
+        // Once the body is here the service finishes its work, whether the client waits for the answer or not.
+        let concluded = tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            request.conclude()
+        });
+        concluded.await.unwrap_or(Answer::Reset)
+    }
 }
 
 /// A request whose body has been read.
@@ -83,24 +178,21 @@ struct Request {
     id: String,
     started: Instant,
     fault: Option<Fault>,
-    admitted: Result<Admitted, Failure>,
+    work: Result<Work, Failure>,
     body: Received,
 }
 
 impl Request {
     fn conclude(self) -> Answer {
-        let Self { state, call, id, started, fault, admitted, body } = self;
+        let Self { state, call, id, started, fault, work, body } = self;
+        let taken = Taken { request_id: id.clone(), answer_withheld: fault.is_some() };
         let outcome = before_commit(fault.as_ref()).unwrap_or_else(|| {
-            let taken = admitted.and_then(|admitted| {
-                let accepted = send_mail::judge(&state, &call, &admitted, &body)?;
-                send_mail::commit(&state, &call, &admitted, accepted, &id, fault.is_some());
-                Ok(())
-            });
-            taken.map_or_else(Outcome::Refused, |()| after_commit(fault.as_ref()))
+            let done = work.and_then(|work| work(&body, &taken));
+            done.map_or_else(Outcome::Refused, |done| after_commit(fault.as_ref(), done))
         });
         record(&state, &call, &outcome, &body, &id, started);
         match outcome {
-            Outcome::Accepted => Answer::Reply(dress(&call, &id, reply(StatusCode::ACCEPTED, "", Bytes::new()))),
+            Outcome::Done(done) => Answer::Reply(dress(&call, &id, done.reply())),
             Outcome::Refused(failure) => {
                 Answer::Reply(dress(&call, &id, refusal(&call, &id, &failure, state.clock.now())))
             }
@@ -120,6 +212,7 @@ fn before_commit(fault: Option<&Fault>) -> Option<Outcome> {
         FaultKind::UnavailableHtml => Failure::unavailable_html().with_retry_after(fault.retry_after),
         FaultKind::Error => ordered_failure(fault),
         FaultKind::ResetBeforeBody | FaultKind::ResetAfterBody => return Some(Outcome::Reset),
+        FaultKind::UploadSessionLost => Failure::known("uploadSessionNotFound"),
         FaultKind::GatewayTimeoutAfterCommit
         | FaultKind::ResetAfterCommit
         | FaultKind::Slow
@@ -129,14 +222,14 @@ fn before_commit(fault: Option<&Fault>) -> Option<Outcome> {
     Some(Outcome::Refused(failure))
 }
 
-/// The outcome once the mail was taken.
-fn after_commit(fault: Option<&Fault>) -> Outcome {
+/// The outcome once the request was done.
+fn after_commit(fault: Option<&Fault>, done: Done) -> Outcome {
     match fault.map(|fault| fault.kind) {
         Some(FaultKind::GatewayTimeoutAfterCommit) => {
             Outcome::Refused(Failure::new(504, "UnknownError", "").with_retry_after(fault.and_then(|f| f.retry_after)))
         }
         Some(FaultKind::ResetAfterCommit) => Outcome::Reset,
-        _ => Outcome::Accepted,
+        _ => Outcome::Done(done),
     }
 }
 
@@ -194,7 +287,7 @@ fn client_request_id<'a>(call: &'a Call, request_id: &'a str) -> &'a str {
 
 fn record(state: &State, call: &Call, outcome: &Outcome, body: &Received, request_id: &str, started: Instant) {
     let (status, code) = match outcome {
-        Outcome::Accepted => (202, None),
+        Outcome::Done(done) => (done.status.as_u16(), None),
         Outcome::Refused(failure) => (failure.status, Some(failure.code.to_string())),
         Outcome::Reset => (0, None),
     };

@@ -17,8 +17,20 @@ pub(crate) enum MailboxKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operation {
     SendMail,
-    /// Drafts, attachments, batches: part of Graph, not of this tenant.
+    /// `messages`, and what lies below it.
+    Drafts(DraftPath),
+    /// Calendars, batches: part of Graph, not of this tenant.
     Other(String),
+}
+
+/// What lies below `messages`; ids compare with case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DraftPath {
+    All,
+    One(String),
+    Attachments(String),
+    UploadSessions(String),
+    Send(String),
 }
 
 /// Reads the segments after the version.
@@ -50,8 +62,9 @@ fn key_in_parentheses(segment: &str) -> Option<String> {
 }
 
 fn operation(segments: &[&str]) -> Result<Operation, Failure> {
-    const OTHERS: [&str; 5] = ["messages", "mailFolders", "events", "contacts", "calendar"];
+    const OTHERS: [&str; 4] = ["mailFolders", "events", "contacts", "calendar"];
     match segments {
+        [name, rest @ ..] if name.eq_ignore_ascii_case("messages") => Ok(Operation::Drafts(draft_path(rest)?)),
         [] => Ok(Operation::Other(String::new())),
         [name] if name.eq_ignore_ascii_case("sendMail") || name.eq_ignore_ascii_case("microsoft.graph.sendMail") => {
             Ok(Operation::SendMail)
@@ -63,6 +76,22 @@ fn operation(segments: &[&str]) -> Result<Operation, Failure> {
             Err(unknown_segment(segments.get(1).copied().unwrap_or("")))
         }
         [name, ..] => Err(unknown_segment(name)),
+    }
+}
+
+fn draft_path(segments: &[&str]) -> Result<DraftPath, Failure> {
+    let is = |name: &str, wanted: &str| {
+        name.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(&format!("microsoft.graph.{wanted}"))
+    };
+    match segments {
+        [] => Ok(DraftPath::All),
+        [id] => Ok(DraftPath::One((*id).to_owned())),
+        [id, name] if is(name, "attachments") => Ok(DraftPath::Attachments((*id).to_owned())),
+        [id, name] if is(name, "send") => Ok(DraftPath::Send((*id).to_owned())),
+        [id, name, action] if is(name, "attachments") && is(action, "createUploadSession") => {
+            Ok(DraftPath::UploadSessions((*id).to_owned()))
+        }
+        [_, name, ..] => Err(unknown_segment(name)),
     }
 }
 
@@ -102,6 +131,24 @@ mod tests {
         ];
         for (path, expected, reason) in rows {
             assert_eq!(key(path).as_deref(), expected, "{path}: {reason}");
+        }
+    }
+
+    #[test]
+    fn what_lies_below_messages_is_told_apart() {
+        let id = || "AAMk=".to_owned();
+        let rows = [
+            ("messages", Some(DraftPath::All)),
+            ("Messages/AAMk=", Some(DraftPath::One(id()))),
+            ("messages/AAMk%3D/attachments", Some(DraftPath::Attachments(id()))),
+            ("messages/AAMk=/attachments/createUploadSession", Some(DraftPath::UploadSessions(id()))),
+            ("messages/AAMk=/microsoft.graph.send", Some(DraftPath::Send(id()))),
+            ("messages/AAMk=/forward", None),
+        ];
+        for (path, expected) in rows {
+            let segments: Vec<&str> = ["users", "a@b.test"].into_iter().chain(path.split('/')).collect();
+            let found = read(&segments).ok().map(|(_, operation)| operation);
+            assert_eq!(found, expected.map(Operation::Drafts), "{path}");
         }
     }
 

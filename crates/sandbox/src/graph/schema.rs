@@ -76,6 +76,11 @@ pub(super) const ITEM_ATTACHMENT: Type = Type {
     properties: &["contentType", "id", "isInline", "item", "lastModifiedDateTime", "name", "size"],
 };
 
+pub(super) const ATTACHMENT_ITEM: Type = Type {
+    name: "microsoft.graph.attachmentItem",
+    properties: &["attachmentType", "contentId", "contentType", "isInline", "name", "size"],
+};
+
 impl Type {
     /// `value` as an object of this type, with no property the type does not have. Annotations (`@odata.type`) pass.
     pub(super) fn read(self, value: &Value) -> Result<&Map<String, Value>, Failure> {

@@ -1,4 +1,4 @@
-//! `sendMail` from the token to the mailboxes.
+//! `sendMail` from the token to the mailboxes, and the checks that all of Graph shares.
 //!
 //! The order of checks: who is calling, what for, how often, how much, may they, does the mailbox work, is the message
 //! good. Only then anything is stored.
@@ -8,7 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::bearer::{self, Claims};
+use super::drafts;
 use super::failure::Failure;
+use super::reply::{Done, Taken};
 use super::route::{self, MailboxKey, Operation};
 use super::submission::Submission;
 use super::throttle::Permit;
@@ -25,13 +27,31 @@ use crate::state::State;
 /// A request that passed everything the head can tell.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    tenant: Arc<Tenant>,
-    app: Arc<App>,
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) app: Arc<App>,
     claims: Arc<Claims>,
     /// The user key as the client means it.
     key: String,
     is_delegated: bool,
-    permit: Permit,
+    pub(super) permit: Permit,
+    /// `None`: `sendMail` itself.
+    draft: Option<drafts::Request>,
+}
+
+/// What a request needs the right to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Send,
+    ReadWrite,
+}
+
+impl Need {
+    fn permission(self) -> &'static str {
+        match self {
+            Self::Send => "Mail.Send",
+            Self::ReadWrite => "Mail.ReadWrite",
+        }
+    }
 }
 
 /// Judges the head of a request: token, address, rate.
@@ -41,13 +61,12 @@ pub(super) fn admit(state: &State, call: &Call, segments: &[&str], now: Timestam
     let unknown = || Failure::unauthenticated("Access token validation failure.");
     let tenant = Arc::clone(state.directory.tenant(&claims.tid).ok_or_else(unknown)?);
     let app = Arc::clone(tenant.app(&claims.appid).ok_or_else(unknown)?);
-    if let Operation::Other(name) = operation {
-        return Err(refuse_other(&claims, &name));
-    }
-    if call.method != hyper::Method::POST {
-        let text = "Specified HTTP method is not allowed for the request target.";
-        return Err(Failure::new(405, "Request_BadRequest", text));
-    }
+    let draft = match operation {
+        Operation::SendMail if call.method == hyper::Method::POST => None,
+        Operation::SendMail => return Err(Failure::wrong_method()),
+        Operation::Drafts(path) => Some(drafts::Request::read(&call.method, path)?),
+        Operation::Other(name) => return Err(refuse_other(&name)),
+    };
     let is_delegated = claims.scp.is_some();
     let key = match (mailbox, &claims.upn) {
         (MailboxKey::User(key), _) => key,
@@ -60,64 +79,110 @@ pub(super) fn admit(state: &State, call: &Call, segments: &[&str], now: Timestam
     // Name and object id of a user are one mailbox, so one budget.
     let mailbox = tenant.user(&key).map_or(key.as_str(), |user| user.mailbox.as_str());
     let permit = state.throttle.enter(&claims.appid, mailbox)?;
-    Ok(Admitted { tenant, app, claims, key, is_delegated, permit })
+    Ok(Admitted { tenant, app, claims, key, is_delegated, permit, draft })
 }
 
-/// Reading users and drafts wants permissions a mail gateway does not have, and drafts are not made here.
-fn refuse_other(claims: &Claims, name: &str) -> Failure {
+/// Reading users, folders and calendars wants permissions a mail gateway does not have.
+fn refuse_other(name: &str) -> Failure {
     if name.is_empty() {
         return Failure::new(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.");
-    }
-    if claims.roles.iter().any(|role| role == "Mail.ReadWrite") {
-        return Failure::new(501, "NotImplemented", "The sandbox has no drafts.");
     }
     Failure::access_denied()
 }
 
-/// The message the body holds, or why it is refused.
-pub(super) fn judge(
+/// What a request asks for, as faults name it.
+pub(super) fn operation_name(call: &Call, segments: &[&str]) -> Option<&'static str> {
+    match route::read(segments).ok()?.1 {
+        Operation::SendMail => Some("sendMail"),
+        Operation::Drafts(path) => drafts::Request::read(&call.method, path).ok().map(|request| request.name()),
+        Operation::Other(_) => None,
+    }
+}
+
+/// Does what an admitted request asks for.
+pub(super) fn perform(
     state: &State,
     call: &Call,
     admitted: &Admitted,
     body: &Received,
-) -> Result<(Arc<User>, Submission), Failure> {
-    let body = match body {
-        Received::Whole(bytes) => bytes,
-        Received::TooLarge if state.config.behaviour.too_large_is_400 => return Err(Failure::known("BadRequest")),
-        Received::TooLarge => return Err(Failure::known("RequestEntityTooLarge")),
-        Received::Broken => return Err(Failure::new(400, "BadRequest", "The request body ended early.")),
-    };
-    admitted.permit.upload(body.len())?;
-    check_permission(admitted)?;
+    taken: &Taken,
+) -> Result<Done, Failure> {
+    let bytes = whole(state, body)?;
+    admitted.permit.upload(bytes.len())?;
+    if let Some(request) = &admitted.draft {
+        return drafts::perform(state, call, admitted, request, bytes, taken);
+    }
+    let accepted = judge(state, call, admitted, bytes)?;
+    commit(state, call, admitted, accepted, taken);
+    Ok(Done::accepted())
+}
+
+/// The body, if it came whole.
+pub(super) fn whole<'b>(state: &State, body: &'b Received) -> Result<&'b bytes::Bytes, Failure> {
+    match body {
+        Received::Whole(bytes) => Ok(bytes),
+        Received::TooLarge if state.config.behaviour.too_large_is_400 => Err(Failure::known("BadRequest")),
+        Received::TooLarge => Err(Failure::known("RequestEntityTooLarge")),
+        Received::Broken => Err(Failure::new(400, "BadRequest", "The request body ended early.")),
+    }
+}
+
+/// The mailbox the request is for, if the caller may do there what it wants.
+pub(super) fn mailbox(admitted: &Admitted, need: Need) -> Result<Arc<User>, Failure> {
+    check_permission(admitted, need)?;
     let user = Arc::clone(admitted.tenant.user(&admitted.key).ok_or_else(|| Failure::invalid_user(&admitted.key))?);
-    check_scope(admitted, &user)?;
+    check_scope(admitted, &user, need)?;
     check_mailbox(user.settings.state)?;
+    Ok(user)
+}
+
+/// Whether the mailbox is another one than that of the user who signed in.
+pub(super) fn is_somebody_elses(admitted: &Admitted, user: &User) -> bool {
+    admitted.is_delegated && signed_in(admitted).is_none_or(|own| own.mailbox != user.mailbox)
+}
+
+/// The message the body holds, or why it is refused.
+fn judge(state: &State, call: &Call, admitted: &Admitted, body: &[u8]) -> Result<(Arc<User>, Submission), Failure> {
+    let user = mailbox(admitted, Need::Send)?;
     let submission = read_content(call, body)?;
-    check_size(state, &user, &submission)?;
-    check_author(admitted, &user, &submission)?;
-    submission.check_recipients(state.config.limits.max_recipients)?;
-    admitted.permit.mail(submission.recipients().len())?;
+    check_submission(state, admitted, &user, &submission)?;
     Ok((user, submission))
 }
 
-/// Roles and Exchange's own RBAC add up; one of them is enough.
-fn check_permission(admitted: &Admitted) -> Result<(), Failure> {
-    let Admitted { claims, app, .. } = admitted;
-    if admitted.is_delegated {
-        let may_send = has_scope(claims, "Mail.Send") || has_scope(claims, "Mail.Send.Shared");
-        return if may_send { Ok(()) } else { Err(Failure::access_denied()) };
-    }
-    let has_role = claims.roles.iter().any(|role| role == "Mail.Send");
-    if has_role || !app.settings.rbac_mailboxes.is_empty() { Ok(()) } else { Err(Failure::access_denied()) }
+/// Whether a message may be submitted as it is.
+pub(super) fn check_submission(
+    state: &State,
+    admitted: &Admitted,
+    user: &User,
+    submission: &Submission,
+) -> Result<(), Failure> {
+    check_size(state, user, submission)?;
+    check_author(admitted, user, submission)?;
+    submission.check_recipients(state.config.limits.max_recipients)?;
+    admitted.permit.mail(submission.recipients().len())
 }
 
-fn check_scope(admitted: &Admitted, user: &User) -> Result<(), Failure> {
+/// Roles and Exchange's own RBAC add up; one of them is enough.
+fn check_permission(admitted: &Admitted, need: Need) -> Result<(), Failure> {
+    let Admitted { claims, app, .. } = admitted;
+    let name = need.permission();
+    if admitted.is_delegated {
+        let may = has_scope(claims, name) || has_scope(claims, &format!("{name}.Shared"));
+        return if may { Ok(()) } else { Err(Failure::access_denied()) };
+    }
+    let has_role = claims.roles.iter().any(|role| role == name);
+    // RBAC for Applications is about sending here.
+    let may_by_rbac = need == Need::Send && !app.settings.rbac_mailboxes.is_empty();
+    if has_role || may_by_rbac { Ok(()) } else { Err(Failure::access_denied()) }
+}
+
+fn check_scope(admitted: &Admitted, user: &User, need: Need) -> Result<(), Failure> {
     let names = |list: &[String]| list.iter().any(|name| user.owns(name) || name.eq_ignore_ascii_case(&user.id));
     let settings = &admitted.app.settings;
     if admitted.is_delegated {
-        return check_delegate(admitted, user);
+        return check_delegate(admitted, user, need);
     }
-    let has_role = admitted.claims.roles.iter().any(|role| role == "Mail.Send");
+    let has_role = admitted.claims.roles.iter().any(|role| role == need.permission());
     if !has_role && !names(&settings.rbac_mailboxes) {
         return Err(Failure::access_denied());
     }
@@ -137,12 +202,12 @@ fn signed_in(admitted: &Admitted) -> Option<&Arc<User>> {
 }
 
 /// From another mailbox than one's own: the token must say so, and the directory must allow it.
-fn check_delegate(admitted: &Admitted, user: &User) -> Result<(), Failure> {
+fn check_delegate(admitted: &Admitted, user: &User, need: Need) -> Result<(), Failure> {
     let delegate = signed_in(admitted).ok_or_else(Failure::access_denied)?;
     if delegate.mailbox == user.mailbox {
         return Ok(());
     }
-    if !has_scope(&admitted.claims, "Mail.Send.Shared") {
+    if !has_scope(&admitted.claims, &format!("{}.Shared", need.permission())) {
         return Err(Failure::access_denied());
     }
     let is_granted = granted_to(delegate).any(|address| user.owns(address));
@@ -225,8 +290,7 @@ pub(super) fn commit(
     call: &Call,
     admitted: &Admitted,
     accepted: (Arc<User>, Submission),
-    request_id: &str,
-    answer_withheld: bool,
+    taken: &Taken,
 ) {
     let (user, submission) = accepted;
     let recipients = submission.recipients();
@@ -251,10 +315,10 @@ pub(super) fn commit(
         saved_to_sent_items: submission.save_to_sent_items,
         sha256: digest::sha256_hex(&submission.raw),
         bytes: submission.raw.len(),
-        request_id: request_id.to_owned(),
+        request_id: taken.request_id.clone(),
         target: call.target.clone(),
         headers: visible_headers(call),
-        answer_withheld,
+        answer_withheld: taken.answer_withheld,
     });
     state.mailboxes.store(StoredMessage { delivery: Arc::clone(&delivery), raw: submission.raw, inboxes });
     state.journal.delivered(delivery);

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::dispatch;
+use crate::dispatch::{self, Door};
 use crate::exchange::Answer;
 use crate::state::State;
 
@@ -35,6 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Speech {
     pub(super) plain: bool,
     pub(super) tls: Option<TlsAcceptor>,
+    pub(super) door: Door,
 }
 
 /// Accepts connections until told to stop.
@@ -75,12 +76,12 @@ async fn greet(stream: TcpStream, state: Arc<State>, speech: Speech, mut stop: w
     match speech.tls {
         Some(acceptor) if first == [TLS_HANDSHAKE] => {
             match tokio::time::timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => serve(stream, state, true, stop).await,
+                Ok(Ok(stream)) => serve(stream, state, (true, speech.door), stop).await,
                 Ok(Err(error)) => tracing::debug!(event = "sandbox.tls_failed", %error),
                 Err(_) => {}
             }
         }
-        _ if speech.plain => serve(stream, state, false, stop).await,
+        _ if speech.plain => serve(stream, state, (false, speech.door), stop).await,
         _ => {}
     }
 }
@@ -104,7 +105,7 @@ impl Cut for TlsStream<TcpStream> {
     }
 }
 
-async fn serve<S>(stream: S, state: Arc<State>, secure: bool, mut stop: watch::Receiver<bool>)
+async fn serve<S>(stream: S, state: Arc<State>, (secure, door): (bool, Door), mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Cut + Unpin + Send + 'static,
 {
@@ -113,7 +114,7 @@ where
     let service = service_fn(move |request| {
         let (state, wanted) = (Arc::clone(&state), Arc::clone(&wanted));
         Box::pin(async move {
-            match dispatch::answer(&state, request, secure).await {
+            match dispatch::answer(&state, request, secure, door).await {
                 Answer::Reply(response) => Ok::<_, Infallible>(response),
                 Answer::Reset => {
                     wanted.notify_one();

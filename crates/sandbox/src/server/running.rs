@@ -93,6 +93,11 @@ impl Running {
         }
     }
 
+    /// What lies in a mailbox's Drafts: ids and subjects, oldest first.
+    pub fn drafts(&self, mailbox: &str) -> Vec<(String, Option<String>)> {
+        self.state.drafts.waiting(&mailbox.to_lowercase())
+    }
+
     /// Orders a fault. A fault that makes no sense (see its kind) strikes with the kind's own defaults.
     pub fn add_fault(&self, fault: Fault) {
         self.state.faults.add(fault);

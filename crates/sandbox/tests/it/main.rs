@@ -17,6 +17,8 @@ mod delegated_mail;
 #[cfg(test)]
 mod device;
 #[cfg(test)]
+mod drafts;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod limits;

@@ -110,6 +110,11 @@ fn body(builder: Builder, message: &Map<String, Value>) -> Result<Builder, Failu
     }
 }
 
+/// Checks an attachment as it would be written.
+pub(in crate::graph) fn check_attachment(value: &Value) -> Result<(), Failure> {
+    attachment_part(value, 0).map(|_| ())
+}
+
 fn attachment_part(value: &Value, depth: usize) -> Result<MimePart<'static>, Failure> {
     let kind = value.get("@odata.type").and_then(Value::as_str).unwrap_or_default().trim_start_matches('#');
     match kind {
