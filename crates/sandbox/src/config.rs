@@ -60,11 +60,13 @@ pub struct Listener {
     pub https_listen: Option<SocketAddr>,
     /// Where upload sessions are answered: an origin of its own, as Microsoft's is. Left out: any free port.
     pub upload_listen: Option<SocketAddr>,
+    /// Where mail is submitted by SMTP, with STARTTLS and a token. Left out: nowhere.
+    pub smtp_listen: Option<SocketAddr>,
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { plain_http: true, https_listen: None, upload_listen: None }
+        Self { plain_http: true, https_listen: None, upload_listen: None, smtp_listen: None }
     }
 }
 

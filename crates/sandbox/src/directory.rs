@@ -29,6 +29,8 @@ pub(crate) struct Tenant {
     pub(crate) domains: Vec<String>,
     /// Users may consent to what needs no administrator.
     pub(crate) user_consent: bool,
+    /// Submission by SMTP is switched off for all.
+    pub(crate) smtp_auth_disabled: bool,
     apps: HashMap<String, Arc<App>>,
     users: HashMap<String, Arc<User>>,
     /// Mailbox name by further address.
@@ -120,6 +122,7 @@ impl Tenant {
             name: settings.name.clone(),
             domains: settings.domains.clone(),
             user_consent: settings.user_consent,
+            smtp_auth_disabled: settings.smtp_auth_disabled,
             apps,
             users,
             aliases,

@@ -33,6 +33,7 @@ mod mailbox;
 mod pages;
 mod server;
 mod signing;
+mod smtp;
 mod state;
 mod tls;
 

@@ -13,8 +13,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::{Config, ConfigError};
 use crate::dispatch::Door;
 use crate::signing::SigningKey;
+use crate::smtp;
 use crate::state::State;
-use crate::tls::Tls;
+use crate::tls::{Tls, TlsError};
 use connection::{Speech, accept_all};
 
 pub use running::Running;
@@ -28,6 +29,8 @@ pub enum StartError {
     Listen { addr: SocketAddr, source: std::io::Error },
     #[error("https_listen is set, but there is no certificate")]
     NoCertificate,
+    #[error("no certificate could be made for SMTP: {0}")]
+    Certificate(#[from] TlsError),
     #[error("the key that signs tokens could not be made: {0}")]
     Key(String),
 }
@@ -62,6 +65,7 @@ impl Sandbox {
         let state = Arc::new(State::build(config, key, ports)?);
         state.upload_port.get_or_init(|| upload_port);
 
+        let smtp = Submission::bind(&state, tls.as_ref()).await?;
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
         let (stop, stopped) = watch::channel(false);
         let plain = Speech { plain: true, tls: None, door: Door::Main };
@@ -75,8 +79,35 @@ impl Sandbox {
         if let Some(listener) = second {
             tokio::spawn(accept_all(listener, Arc::clone(&state), secure, stopped.clone()));
         }
+        let smtp = smtp.map(|smtp| smtp.start(&state, stopped.clone()));
         drop(stopped);
-        Ok(Running::new(addr, https_addr, tls, state, stop))
+        Ok(Running::new(addr, https_addr, tls, state, stop).with_smtp(smtp))
+    }
+}
+
+/// The listener for submission by SMTP, which always has a certificate: the sandbox's, or one of its own.
+struct Submission {
+    listener: TcpListener,
+    addr: SocketAddr,
+    tls: Tls,
+}
+
+impl Submission {
+    async fn bind(state: &State, tls: Option<&Tls>) -> Result<Option<Self>, StartError> {
+        let Some(asked) = state.config.listener.smtp_listen else { return Ok(None) };
+        let tls = match tls {
+            Some(tls) => tls.clone(),
+            None => Tls::self_signed(&[])?,
+        };
+        let listener = bind(asked).await?;
+        let addr = local_addr(&listener, asked)?;
+        Ok(Some(Self { listener, addr, tls }))
+    }
+
+    fn start(self, state: &Arc<State>, stopped: watch::Receiver<bool>) -> (SocketAddr, Tls) {
+        let acceptor = TlsAcceptor::from(self.tls.config());
+        tokio::spawn(smtp::accept_all(self.listener, Arc::clone(state), acceptor, stopped));
+        (self.addr, self.tls)
     }
 }
 

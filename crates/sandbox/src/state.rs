@@ -13,6 +13,7 @@ use crate::graph::{BearerCache, Drafts, Throttle};
 use crate::journal::Journal;
 use crate::mailbox::Mailboxes;
 use crate::signing::SigningKey;
+use crate::smtp::Slots;
 
 /// The state of one sandbox.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct State {
     pub(crate) upload_port: OnceLock<u16>,
     /// Ports this sandbox answers on: a resource on one of them at a loopback name is its own Graph.
     pub(crate) ports: Vec<u16>,
+    /// Sessions that submit by SMTP.
+    pub(crate) smtp_sessions: Arc<Slots>,
     next_token: AtomicU64,
     revoked_below: AtomicU64,
 }
@@ -57,6 +60,7 @@ impl State {
             drafts: Drafts::new(&config.storage),
             upload_port: OnceLock::new(),
             ports,
+            smtp_sessions: Arc::default(),
             next_token: AtomicU64::new(1),
             revoked_below: AtomicU64::new(0),
             config,

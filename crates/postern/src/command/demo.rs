@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use sandbox::{Running, Sandbox};
 use url::Url;
 
+use crate::command::sandbox::free_submission;
 use crate::config::{Config, Http, Log, Smtp};
 use crate::serve::gateway::Gateway;
 use crate::serve::signals::Signals;
@@ -53,10 +54,13 @@ pub(crate) fn run(options: &Options, data_dir: Option<&Path>) -> Result<(), Fail
 
 async fn demo(options: &Options, data_dir: PathBuf) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let tenant = Sandbox::start(sandbox::Config::default(), address(SANDBOX_PORT, options)?, None)
+    let mut sandbox = sandbox::Config::default();
+    sandbox.listener.smtp_listen = if options.once { None } else { free_submission() };
+    let tenant = Sandbox::start(sandbox, address(SANDBOX_PORT, options)?, None)
         .await
         .map_err(|error| Failure::new(error, "Free the address, or look at the limits of this process."))?;
-    let config = configuration(options, data_dir)?;
+    let mut config = configuration(options, data_dir)?;
+    config.proxy.ca_bundle = trust(&tenant, &config.data_dir)?;
     let gateway = Gateway::start(&config).await?;
     set_up(&gateway, &tenant).await?;
     introduce(&gateway, &tenant)?;
@@ -104,6 +108,15 @@ fn configuration(options: &Options, data_dir: PathBuf) -> Result<Config, Failure
     })
 }
 
+/// What vouches for the sandbox's SMTP server, in a file; `None`: it has none.
+fn trust(tenant: &Running, data_dir: &Path) -> Result<Option<PathBuf>, Failure> {
+    let Some(pem) = tenant.smtp_ca_pem() else { return Ok(None) };
+    std::fs::create_dir_all(data_dir)?;
+    let file = data_dir.join("sandbox-ca.pem");
+    std::fs::write(&file, pem)?;
+    Ok(Some(file))
+}
+
 /// Where the browser on this machine finds the console.
 fn public_url(http: SocketAddr) -> Url {
     let mut url = Config::default().public_url;
@@ -114,8 +127,9 @@ fn public_url(http: SocketAddr) -> Url {
 
 async fn set_up(gateway: &Gateway, tenant: &Running) -> Result<(), Failure> {
     let sandbox = &tenant.base_url;
+    let smtp = tenant.smtp_addr.map(|it| format!(", smtp = \"localhost:{}\"", it.port())).unwrap_or_default();
     let setup = format!(
-        "[[tenant]]\nname = \"Contoso (sandbox)\"\ncloud = {{ login = \"{sandbox}\", graph = \"{sandbox}\" }}\n\
+        "[[tenant]]\nname = \"Contoso (sandbox)\"\ncloud = {{ login = \"{sandbox}\", graph = \"{sandbox}\"{smtp} }}\n\
          tenant_id = \"11111111-2222-3333-4444-555555555555\"\n\
          client_id = \"66666666-7777-8888-9999-000000000000\"\nclient_secret = \"sandbox-secret\"\n\
          [[connection]]\nname = \"Contoso Graph\"\nservice = \"Microsoft Entra ID Graph API\"\n\

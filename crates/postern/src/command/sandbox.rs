@@ -38,10 +38,13 @@ pub(crate) fn run(options: &Options, config: Option<&Path>) -> Result<(), Failur
     // POSTERN_CONFIG names the gateway's configuration, never the sandbox's.
     let from_environment = std::env::var_os("POSTERN_CONFIG").map(PathBuf::from);
     let file = config.filter(|file| Some(*file) != from_environment.as_deref());
-    let config = match file {
+    let mut config = match file {
         None => Config::default(),
         Some(file) => read_config(file)?,
     };
+    if file.is_none() {
+        config.listener.smtp_listen = free_submission();
+    }
     let tls = tls(options)?;
     logging::init(&Log::default())?;
     runtime()?.block_on(async {
@@ -53,10 +56,19 @@ pub(crate) fn run(options: &Options, config: Option<&Path>) -> Result<(), Failur
             std::fs::write(file, pem)?;
         }
         say(format!("sandbox tenant at {}", running.base_url))?;
+        if let Some(address) = running.smtp_addr {
+            say(format!("submission by SMTP at {address}, with STARTTLS and XOAUTH2"))?;
+        }
         signals.stop().await;
         running.shutdown().await;
         Ok(())
     })
+}
+
+/// Where the tenant takes submissions unless its settings say otherwise, if nobody else listens there.
+pub(crate) fn free_submission() -> Option<SocketAddr> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 9587));
+    std::net::TcpListener::bind(address).ok().map(|_| address)
 }
 
 fn read_config(file: &Path) -> Result<Config, Failure> {

@@ -32,6 +32,7 @@ impl Tenant {
             name: "Contoso".to_owned(),
             domains: vec!["contoso.test".to_owned()],
             user_consent: true,
+            smtp_auth_disabled: false,
             apps: vec![App::gateway(), App::device_sign_in()],
             users: ok.into_iter().chain(failing).chain(turned_away).chain([admin]).collect(),
         }
@@ -42,7 +43,7 @@ impl App {
     fn gateway() -> Self {
         let redirect_uris = ["http://127.0.0.1:8080/oauth/callback", "http://localhost:8080/oauth/callback"];
         Self {
-            roles: vec!["Mail.Send".to_owned()],
+            roles: ["Mail.Send", "SMTP.SendAsApp"].map(str::to_owned).to_vec(),
             redirect_uris: redirect_uris.map(str::to_owned).to_vec(),
             secrets: vec![Secret { value: "sandbox-secret".to_owned(), expires: None }],
             ..Self::registered("66666666-7777-8888-9999-000000000000", "Mail gateway")
@@ -89,6 +90,7 @@ impl User {
             send_as: Vec::new(),
             send_on_behalf: Vec::new(),
             max_message_bytes: None,
+            smtp_auth_disabled: false,
             password: Some(Password(format!("{name}-password"))),
             admin: false,
             groups: Vec::new(),

@@ -16,6 +16,9 @@ pub struct Tenant {
     /// Whether users may consent to permissions that need no administrator. `false`: AADSTS90094 for everyone else.
     #[serde(default = "default_true")]
     pub user_consent: bool,
+    /// `Set-TransportConfig -SmtpClientAuthenticationDisabled`: no submission by SMTP, for nobody.
+    #[serde(default)]
+    pub smtp_auth_disabled: bool,
     #[serde(default, rename = "app")]
     pub apps: Vec<App>,
     #[serde(default, rename = "user")]
@@ -118,6 +121,9 @@ pub struct User {
     /// The mailbox's own `MaxSendSize`.
     #[serde(default)]
     pub max_message_bytes: Option<u64>,
+    /// `Set-CASMailbox -SmtpClientAuthenticationDisabled`: no submission by SMTP from this mailbox.
+    #[serde(default)]
+    pub smtp_auth_disabled: bool,
     /// What the user signs in with; left out: nobody can sign in as this user.
     #[serde(default)]
     pub password: Option<Password>,

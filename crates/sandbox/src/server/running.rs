@@ -27,6 +27,9 @@ pub struct Running {
     pub https_addr: Option<SocketAddr>,
     /// `https://localhost:port` if there is a certificate, else `http://127.0.0.1:port`.
     pub base_url: String,
+    /// Where mail is submitted by SMTP.
+    pub smtp_addr: Option<SocketAddr>,
+    smtp_tls: Option<Tls>,
     tls: Option<Tls>,
     state: Arc<State>,
     stop: watch::Sender<bool>,
@@ -44,7 +47,17 @@ impl Running {
             Some(https) => format!("https://localhost:{}", https.port()),
             None => format!("http://{addr}"),
         };
-        Self { addr, https_addr, base_url, tls, state, stop }
+        Self { addr, https_addr, base_url, smtp_addr: None, smtp_tls: None, tls, state, stop }
+    }
+
+    pub(super) fn with_smtp(self, smtp: Option<(SocketAddr, Tls)>) -> Self {
+        let (smtp_addr, smtp_tls) = smtp.unzip();
+        Self { smtp_addr, smtp_tls, ..self }
+    }
+
+    /// The authority to trust for submission by SMTP, if its certificate was made here.
+    pub fn smtp_ca_pem(&self) -> Option<&str> {
+        self.smtp_tls.as_ref().and_then(Tls::ca_pem)
     }
 
     /// The authority to trust, if the certificate was made here.
