@@ -28,6 +28,7 @@ mod trouble;
 mod verdict;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mail::{Address, EnhancedStatus};
@@ -47,6 +48,9 @@ pub(crate) use session::Target;
 /// Recipients of one transaction: every server takes 100 (RFC 5321 §4.5.3.1.8), most take a thousand, and those who take
 /// fewer say so for each one too many.
 const MAX_RECIPIENTS: u32 = 100;
+
+/// How long a test waits for each reply. A server that is only slow to greet (some are, on purpose) answers within it.
+const PROBE_WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct SmtpTransport {
@@ -71,12 +75,13 @@ pub struct SmtpFacts {
 }
 
 impl SmtpTransport {
-    pub(crate) fn new(target: Target, connection: Connection, idle_timeout: std::time::Duration) -> Self {
+    pub(crate) fn new(target: Target, connection: Connection, idle_timeout: Duration) -> Self {
         Self { target, connection, pool: Pool::new(idle_timeout) }
     }
 
-    /// Opens a session and ends it.
-    pub(crate) async fn probe(&self, mailbox: Option<&Address>) -> Result<SmtpFacts, Explanation> {
+    /// Opens a session and ends it. Somebody waits for the outcome, so the server is given less time than mail would give.
+    pub(crate) async fn probe(mut self, mailbox: Option<&Address>) -> Result<SmtpFacts, Explanation> {
+        self.target.deadlines.command = self.target.deadlines.command.min(PROBE_WAIT);
         let user = mailbox.map(Address::as_str).unwrap_or_default();
         let session = Session::open(&self.target, user).await;
         let session = session.map_err(|failure| explain::failure(&failure, &self.scene(true)))?;

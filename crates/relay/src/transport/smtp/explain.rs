@@ -94,12 +94,11 @@ fn said(reply: &ServerReply, what: &str, (step, scene): (Step, &Scene<'_>)) -> E
     let verb = if reply.severity() == Severity::Permanent { "refused" } else { "put off" };
     let object = if step == Step::Rcpt { what.to_owned() } else { format!("us {what}") };
     let what = format!("{} {verb} {object}: {}", scene.host, words(reply));
-    let words = match exchange::recognise(reply, scene) {
-        Some(known) => explanation(what, known.why.to_owned(), known.fix, known.who),
-        None => {
-            let (why, fix, who) = reasons(step, reply);
-            explanation(what, why.to_owned(), fix, who)
-        }
+    let words = if let Some(known) = exchange::recognise(reply, scene) {
+        explanation(what, known.why.to_owned(), known.fix, known.who)
+    } else {
+        let (why, fix, who) = reasons(step, reply);
+        explanation(what, why.to_owned(), fix, who)
     };
     Explanation { code: Some(code(reply)), ..words }
 }

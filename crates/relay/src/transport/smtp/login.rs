@@ -8,7 +8,7 @@ use super::session::{Login, Session, expect};
 use super::trouble::{Cause, Failure, Step};
 
 /// A token younger than this was issued for this very session: another one would say the same.
-const FRESH: std::time::Duration = std::time::Duration::from_secs(60);
+const FRESH: std::time::Duration = std::time::Duration::from_mins(1);
 
 pub(super) async fn log_in(session: &mut Session, login: &Login, user: &str) -> Result<(), Failure> {
     match login {

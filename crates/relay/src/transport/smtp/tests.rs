@@ -279,6 +279,59 @@ async fn hundreds_of_recipients_are_each_asked_for_once() {
 }
 
 #[tokio::test]
+async fn recipients_beyond_what_the_server_takes_at_once_go_again_at_once() {
+    for reply in ["452 4.5.3 too many recipients", "452 too many", "552 too many"] {
+        let peer = Peer::start(Script::new(&ALL).once("RCPT TO:<b@", reply)).await;
+        let verdict = Bench::plain(&peer).send(&["a@x.test", "b@x.test"]).await;
+        assert_eq!(verdict.outcomes, [RecipientOutcome::Accepted, RecipientOutcome::Deferred], "{reply}");
+        assert!(verdict.retry_at_once, "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn idle_sessions_are_ended_politely_and_not_used_again() {
+    let peer = Peer::start(Script::new(&ALL)).await;
+    let mut bench = Bench::plain(&peer);
+    bench.transport.pool = super::Pool::new(Duration::from_millis(40));
+    bench.send(&["a@x.test"]).await;
+    let gone = async {
+        while peer.commands("QUIT") == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), gone).await.expect("the idle session is ended");
+    bench.send(&["a@x.test"]).await;
+    assert_eq!(peer.heard(|heard| heard.connections), 2);
+}
+
+#[tokio::test]
+async fn the_whole_session_goes_through_the_proxy() {
+    let peer = Peer::start(Script::new(&ALL)).await;
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap()).parse().unwrap();
+    let network = Network { proxy: Some(url), ..Network::default() };
+    let port = peer.port;
+    let asked = tokio::spawn(async move {
+        let (mut inside, _) = proxy.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(tokio::io::AsyncReadExt::read_u8(&mut inside).await.unwrap());
+        }
+        tokio::io::AsyncWriteExt::write_all(&mut inside, b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+        // Where the name leads is the proxy's to know.
+        let mut outside = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut inside, &mut outside).await });
+        String::from_utf8(request).unwrap()
+    });
+    let mut target = target(25, Security::None, Login::None, &network);
+    target.host = "only-the-proxy-knows.test".into();
+    target.way = Way::to(&target.host, &network).unwrap();
+    let verdict = Bench::of(target, Service::SmtpServer).send(&["a@x.test"]).await;
+    assert_eq!(verdict.outcomes, [RecipientOutcome::Accepted]);
+    assert!(asked.await.unwrap().starts_with("CONNECT only-the-proxy-knows.test:25 HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
 async fn what_the_server_does_not_offer_to_carry_is_refused_with_words_and_not_sent() {
     let eight_bit = [MESSAGE, "grün\r\n".as_bytes()].concat();
     for (offers, raw, recipients, expected) in [

@@ -48,11 +48,12 @@ pub(super) fn of_failure(failure: &Failure, count: usize, scene: &Scene<'_>) -> 
         Cause::Reply(reply) if failure.step >= Step::Mail => meaning(reply, scene),
         Cause::Reply(reply) => (RecipientOutcome::Deferred, session_meaning(reply, scene)),
         Cause::Trouble(_) => (RecipientOutcome::Deferred, LaneVerdict::Throttled(None)),
-        Cause::NoStartTls | Cause::NoMechanism(_) => (RecipientOutcome::Deferred, LaneVerdict::NeedsAdministrator),
         Cause::Token(error) if error.is_transient() => {
             (RecipientOutcome::Deferred, LaneVerdict::Throttled(error.retry_after()))
         }
-        Cause::Token(_) => (RecipientOutcome::Deferred, LaneVerdict::NeedsAdministrator),
+        Cause::Token(_) | Cause::NoStartTls | Cause::NoMechanism(_) => {
+            (RecipientOutcome::Deferred, LaneVerdict::NeedsAdministrator)
+        }
         Cause::Body(_) => (RecipientOutcome::Deferred, LaneVerdict::MessageOnly),
     };
     let mut verdict = Verdict::all(count, outcome, lane).explained(explain::failure(failure, scene));
@@ -73,11 +74,11 @@ fn meaning(reply: &ServerReply, scene: &Scene<'_>) -> (RecipientOutcome, LaneVer
     match reply.code {
         // 530: authentication is required; 538: encryption is.
         530 | 538 => (RecipientOutcome::Deferred, LaneVerdict::NeedsAdministrator),
-        421 => (RecipientOutcome::Deferred, LaneVerdict::Throttled(None)),
-        400..500 if is_of_the_system(reply) => (RecipientOutcome::Deferred, LaneVerdict::Throttled(None)),
-        400..500 => (RecipientOutcome::Deferred, LaneVerdict::MessageOnly),
+        400..500 if reply.code != 421 && !is_of_the_system(reply) => {
+            (RecipientOutcome::Deferred, LaneVerdict::MessageOnly)
+        }
         500.. => (RecipientOutcome::Refused(status_of(reply)), LaneVerdict::MessageOnly),
-        // A 2yz or 3yz where it has no meaning: not SMTP as anybody speaks it.
+        // The end of the session, trouble of the system there, or a 2yz or 3yz where it has no meaning.
         _ => (RecipientOutcome::Deferred, LaneVerdict::Throttled(None)),
     }
 }
@@ -100,11 +101,10 @@ fn is_of_the_system(reply: &ServerReply) -> bool {
 /// A reply to what comes before any message.
 fn session_meaning(reply: &ServerReply, scene: &Scene<'_>) -> LaneVerdict {
     match exchange::recognise(reply, scene).map(|known| known.class(scene)) {
-        Some(Class::Throttled) => LaneVerdict::Throttled(None),
         Some(Class::Quota) => LaneVerdict::QuotaUsedUp(None),
         Some(Class::Configuration | Class::Message | Class::SendAs) => LaneVerdict::NeedsAdministrator,
         None if reply.severity() == Severity::Permanent => LaneVerdict::NeedsAdministrator,
-        None => LaneVerdict::Throttled(None),
+        Some(Class::Throttled) | None => LaneVerdict::Throttled(None),
     }
 }
 

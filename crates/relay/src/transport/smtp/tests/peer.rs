@@ -9,12 +9,15 @@ use tokio_rustls::TlsAcceptor;
 /// The connection ends without a word.
 pub(super) const CUT: &str = "";
 
+/// The beginning of a command, the reply to it, and how often.
+type Rule = (&'static str, &'static str, usize);
+
 /// What to do about the commands that begin with a word; `connect` and `.` stand for greeting and end of data.
 #[derive(Clone)]
 pub(super) struct Script {
     pub(super) offers: Vec<&'static str>,
     /// The first rule that fits wins; used up after so many times.
-    pub(super) rules: Vec<(&'static str, &'static str, usize)>,
+    pub(super) rules: Vec<Rule>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) implicit: bool,
 }
@@ -91,7 +94,7 @@ impl Peer {
 
 struct Session {
     script: Script,
-    rules: Arc<Mutex<Vec<(&'static str, &'static str, usize)>>>,
+    rules: Arc<Mutex<Vec<Rule>>>,
     heard: Arc<Mutex<Heard>>,
 }
 
@@ -123,13 +126,12 @@ impl Session {
                     lines.collect::<Vec<_>>().join("\r\n")
                 }
                 "STARTTLS" => "220 go".to_owned(),
-                "AUTH" => "235 2.7.0 hello".to_owned(),
                 "DATA" if taken > 0 => "354 go".to_owned(),
                 "DATA" => "503 5.5.1 nobody to mail".to_owned(),
                 "QUIT" => "221 bye".to_owned(),
                 "RCPT" if !has_sender => "503 5.5.1 who sends".to_owned(),
                 "MAIL" | "RCPT" | "RSET" => "250 2.0.0 ok".to_owned(),
-                _ => "235 2.7.0 hello".to_owned(), // an AUTH response
+                _ => "235 2.7.0 hello".to_owned(), // AUTH, or a response to its challenge
             };
             let reply = self.reply(&line, &usual);
             if !self.say(&mut stream, &reply).await {
