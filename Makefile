@@ -43,6 +43,7 @@ needs: ## Install what the tests need: Debian, npm and PyPI packages
 	@tools/need-python
 	@tools/need-node
 	@tools/need-corpus
+	@tools/need-postfix
 
 lint: assets ## Check formatting and lints, and show the longest functions and files
 	$(CARGO) fmt --all --check
