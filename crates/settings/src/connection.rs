@@ -122,13 +122,23 @@ pub struct Connection {
 /// What one Graph request carries: 4 MiB of base64 are this much MIME.
 pub const GRAPH_MIME_MAX_BYTES: u64 = 3 * 1024 * 1024;
 
+/// What a mailbox of Exchange Online may send unless its administrator allows more.
+pub const GRAPH_LARGE_MAX_BYTES: u64 = 35 * 1024 * 1024;
+
 impl Connection {
     /// Microsoft allows four requests at once on a mailbox; one is left for the doctor and other software.
     pub const DEFAULT_IN_FLIGHT: u32 = 3;
 
+    /// Whether what does not fit one Graph request is sent as a draft with separate attachments. With delegated permission it
+    /// is not: the consent that users give does not cover `Mail.ReadWrite`.
+    pub fn takes_large_apart(&self) -> bool {
+        self.service == Service::GraphApi && self.large_messages && self.permission == Permission::Application
+    }
+
     /// The largest message the connection can carry, in octets as it leaves; `None`: it names no limit.
     pub fn max_message_bytes(&self) -> Option<u64> {
         match self.service {
+            Service::GraphApi if self.takes_large_apart() => Some(GRAPH_LARGE_MAX_BYTES),
             Service::GraphApi => Some(GRAPH_MIME_MAX_BYTES),
             Service::Exchange | Service::SmtpServer => None,
         }

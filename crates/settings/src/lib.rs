@@ -18,7 +18,8 @@ mod user;
 
 pub use account::{Account, AccountId};
 pub use connection::{
-    Connection, ConnectionId, Delivery, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, Security, Service, SmtpServer,
+    Connection, ConnectionId, Delivery, GRAPH_LARGE_MAX_BYTES, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, Security,
+    Service, SmtpServer,
 };
 pub use emails::{ConnectionType, Emails, FromPolicy};
 pub use route::{Mailbox, Route, RouteId, RoutedTo};

@@ -94,7 +94,9 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Delivery, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, RouteId, SenderPattern, Service};
+    use crate::{
+        Delivery, GRAPH_LARGE_MAX_BYTES, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, RouteId, SenderPattern, Service,
+    };
 
     fn connection(id: &str, service: Service) -> Connection {
         Connection {
@@ -166,5 +168,10 @@ mod tests {
         let wide = Settings { routes: vec![route("*@hr.test", Mailbox::Sender)], ..settings() };
         assert_eq!(wide.max_message_bytes(), None, "the route's SMTP server names no limit");
         assert_eq!(Settings::default().max_message_bytes(), None, "nothing is set up: nothing is known");
+        let mut large = settings();
+        large.connections[0].large_messages = true;
+        assert_eq!(large.max_message_bytes(), Some(GRAPH_LARGE_MAX_BYTES));
+        large.connections[0].permission = Permission::Delegated;
+        assert_eq!(large.max_message_bytes(), Some(GRAPH_MIME_MAX_BYTES), "users do not consent to drafts");
     }
 }

@@ -1,45 +1,202 @@
-//! One attempt through Microsoft Graph: the message as MIME, its header made equal to the attempt's recipients.
+//! One attempt through Microsoft Graph.
+//!
+//! ```text
+//!   fits one request, delivery standard ──► MIME sendMail ──413──┐
+//!   fits one request, delivery tracked ───► MIME draft ──────────┤ (where large messages are allowed)
+//!   larger, large messages allowed ───────► JSON draft ◄─────────┘
+//! ```
+//!
+//! Promise: whatever way, the addresses Graph is asked to mail are those of the attempt. By way of a draft a message is sent
+//! exactly once: an attempt after the first looks what earlier ones left in the mailbox, also those of a process that
+//! was killed, takes what was sent for sent and removes what was not.
 
-use std::borrow::Cow;
-use std::error::Error as _;
-use std::io;
+mod judge;
+mod large;
+mod outgoing;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use graph::{FailureClass, GraphError, GraphMail, MailboxSegment, MimeBody, MimeSource};
-use mail::{Address, EnhancedStatus, MessageId};
-use settings::{Connection, FromPolicy, OnUncertain};
-use store::{BodyReader, Explanation, RecipientOutcome, Store, StoreError};
-use tokio::io::AsyncReadExt as _;
+use graph::{DraftContent, FailureClass, GraphError, GraphMail, MailboxSegment, MimeBody, MimeSource as _, Traces};
+use mail::Address;
+use settings::{Connection, Delivery as Choice, GRAPH_MIME_MAX_BYTES, OnUncertain};
+use store::{MessageRecord, RecipientOutcome};
+use tokio::sync::Semaphore;
 
-use crate::upstream::explain;
 use crate::{Delivery, LaneVerdict, Transport, Verdict};
+use judge::{impossible_mailbox, judge, unread, unsupported};
+use large::{LargeMessage, NotTakenApart};
+use outgoing::OutgoingMime;
+
+pub(super) use outgoing::read_past_header;
 
 /// Graph's limit of recipients in To, Cc and Bcc together.
 const MAX_RECIPIENTS: u32 = 500;
 
-/// What is read of a body to find its header's end. Intake refuses longer headers; past this, all of it is taken for
-/// the header, which is safe, only not cheap.
-const HEADER_READ_BYTES: u64 = 512 * 1024;
+/// Messages of a connection that are taken apart at once. Each holds up to 12 MiB while it is; others wait.
+const LARGE_AT_ONCE: usize = 3;
+
+/// What the header can grow by when recipients are added to it: 500 addresses of 64 bytes.
+const HEADER_GROWTH_BYTES: u64 = 32 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct GraphTransport {
     mail: GraphMail,
     connection: Connection,
+    large: Arc<Semaphore>,
+}
+
+/// One attempt on its way.
+struct Attempt<'a> {
+    mailbox: MailboxSegment,
+    message: OutgoingMime,
+    record: &'a MessageRecord,
+}
+
+impl Attempt<'_> {
+    fn count(&self) -> usize {
+        self.message.recipients.len()
+    }
+
+    fn accepted(&self, request_id: Option<String>) -> Verdict {
+        Verdict::all(self.count(), RecipientOutcome::Accepted, LaneVerdict::Go).with_request_id(request_id)
+    }
+
+    fn judge(&self, error: &GraphError) -> Verdict {
+        judge(error, &self.message.recipients)
+    }
 }
 
 impl GraphTransport {
     pub(crate) fn new(mail: GraphMail, connection: Connection) -> Self {
-        Self { mail, connection }
+        Self { mail, connection, large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) }
     }
+
+    async fn carry(&self, attempt: &Attempt<'_>) -> Verdict {
+        let fits = match self.fits_one_request(attempt).await {
+            Ok(fits) => fits,
+            Err(error) => return unread(attempt.count(), &error),
+        };
+        if !fits || self.connection.delivery == Choice::Tracked {
+            return self.by_draft(attempt, !fits).await;
+        }
+        match self.mail.send_mime(&attempt.mailbox, &attempt.message).await {
+            Ok(accepted) => attempt.accepted(accepted.request_id),
+            Err(error) if self.switches_to_parts(&error) => self.by_draft(attempt, true).await,
+            Err(error) => attempt.judge(&error),
+        }
+    }
+
+    /// Microsoft does not say exactly where its limit is.
+    fn switches_to_parts(&self, error: &GraphError) -> bool {
+        error.class() == FailureClass::TooLarge && self.connection.takes_large_apart()
+    }
+
+    /// Without leave to take it apart every message goes whole, and Graph decides: intake refused what is too large.
+    async fn fits_one_request(&self, attempt: &Attempt<'_>) -> std::io::Result<bool> {
+        if !self.connection.takes_large_apart() {
+            return Ok(true);
+        }
+        let limit = MimeBody::request_bytes_for(GRAPH_MIME_MAX_BYTES);
+        let added = u64::try_from(attempt.message.added_header.len()).unwrap_or(u64::MAX);
+        let at_most = attempt.record.size_bytes.saturating_add(added).saturating_add(HEADER_GROWTH_BYTES);
+        if MimeBody::request_bytes_for(at_most) <= limit {
+            return Ok(true);
+        }
+        Ok(attempt.message.open().await?.request_bytes() <= limit)
+    }
+
+    async fn by_draft(&self, attempt: &Attempt<'_>, in_parts: bool) -> Verdict {
+        if attempt.record.attempts > 1
+            && let Some(verdict) = self.settle_traces(attempt).await
+        {
+            return verdict;
+        }
+        if in_parts {
+            return self.in_parts(attempt).await;
+        }
+        let sent = self.mail.send_draft(&attempt.mailbox, DraftContent::Mime(&attempt.message), &marker(attempt)).await;
+        match sent {
+            Ok(accepted) => attempt.accepted(accepted.request_id),
+            Err(error) if self.switches_to_parts(&error) => self.in_parts(attempt).await,
+            Err(error) => attempt.judge(&error),
+        }
+    }
+
+    async fn in_parts(&self, attempt: &Attempt<'_>) -> Verdict {
+        // Closed by nobody; and if it were, the bound would be worth less than the mail.
+        let _permit = self.large.acquire().await;
+        let large = match LargeMessage::read(&attempt.message, &marker(attempt)).await {
+            Ok(large) => large,
+            Err(NotTakenApart::Unsupported(error)) => return unsupported(attempt.count(), &error),
+            Err(NotTakenApart::Unread(error)) => return unread(attempt.count(), &error),
+        };
+        match self.mail.send_draft(&attempt.mailbox, DraftContent::Json(&large), &marker(attempt)).await {
+            Ok(accepted) => attempt.accepted(accepted.request_id),
+            Err(error) => self.judge_parts(attempt, &error),
+        }
+    }
+
+    /// Where only large messages need Mail.ReadWrite, its lack must not stop the others.
+    fn judge_parts(&self, attempt: &Attempt<'_>, error: &GraphError) -> Verdict {
+        let mut verdict = attempt.judge(error);
+        let is_forbidden = error.class() == FailureClass::Configuration && error.status() == Some(403);
+        if is_forbidden && self.connection.delivery == Choice::Standard {
+            verdict.lane = LaneVerdict::MessageOnly;
+        }
+        verdict
+    }
+
+    /// What earlier attempts did, if it decides this one.
+    async fn settle_traces(&self, attempt: &Attempt<'_>) -> Option<Verdict> {
+        let message_id = attempt.record.internet_message_id.as_deref().map(in_angle_brackets);
+        let found = self.mail.find_traces(&attempt.mailbox, &marker(attempt), message_id.as_deref()).await;
+        let Traces { sent, drafts } = match found {
+            Ok(traces) => traces,
+            Err(error) => return Some(self.judge_parts(attempt, &error)),
+        };
+        for draft in &drafts {
+            if let Err(error) = self.mail.remove_draft(&attempt.mailbox, draft).await {
+                return Some(self.judge_parts(attempt, &error));
+            }
+        }
+        let mailed: HashSet<Address> = sent.into_iter().flat_map(|copy| copy.recipients).collect();
+        let is_mailed = |address: &&Address| mailed.contains(*address);
+        let count = attempt.message.recipients.iter().filter(is_mailed).count();
+        if count == 0 {
+            return None;
+        }
+        tracing::info!(event = "sent_by_an_earlier_attempt", message_id = %attempt.record.id, recipients = count);
+        if count == attempt.count() {
+            return Some(attempt.accepted(None));
+        }
+        let mut verdict = Verdict::all(attempt.count(), RecipientOutcome::Deferred, LaneVerdict::Go);
+        for (outcome, address) in verdict.outcomes.iter_mut().zip(&attempt.message.recipients) {
+            if mailed.contains(address) {
+                *outcome = RecipientOutcome::Accepted;
+            }
+        }
+        verdict.retry_at_once = true;
+        Some(verdict)
+    }
+}
+
+/// What the message's drafts are found by.
+fn marker(attempt: &Attempt<'_>) -> String {
+    attempt.record.id.to_string()
+}
+
+fn in_angle_brackets(id: &str) -> String {
+    format!("<{}>", id.trim().trim_start_matches('<').trim_end_matches('>'))
 }
 
 #[async_trait]
 impl Transport for GraphTransport {
     async fn deliver(&self, delivery: Delivery<'_>) -> Verdict {
         let count = delivery.claim.recipients.len();
-        let Some(mailbox) = delivery.claim.message.routed_to.as_ref().map(|route| route.mailbox.clone()) else {
+        let record = &delivery.claim.message;
+        let Some(mailbox) = record.routed_to.as_ref().map(|route| route.mailbox.clone()) else {
             return Verdict::all(count, RecipientOutcome::Deferred, LaneVerdict::MessageOnly);
         };
         let segment = match MailboxSegment::new(mailbox.as_str()) {
@@ -48,18 +205,13 @@ impl Transport for GraphTransport {
         };
         let message = OutgoingMime {
             store: Arc::clone(delivery.store),
-            id: delivery.claim.message.id,
-            added_header: delivery.claim.message.added_header.clone(),
+            id: record.id,
+            added_header: record.added_header.clone(),
             recipients: delivery.claim.addresses().cloned().collect(),
             mailbox,
             from_policy: delivery.from_policy,
         };
-        match self.mail.send_mime(&segment, &message).await {
-            Ok(accepted) => {
-                Verdict::all(count, RecipientOutcome::Accepted, LaneVerdict::Go).with_request_id(accepted.request_id)
-            }
-            Err(error) => judge(&error, &message.recipients),
-        }
+        self.carry(&Attempt { mailbox: segment, message, record }).await
     }
 
     fn in_flight(&self) -> u32 {
@@ -70,163 +222,11 @@ impl Transport for GraphTransport {
         MAX_RECIPIENTS
     }
 
+    /// Tracked, an attempt after a doubt looks before it sends: trying again is exact.
     fn on_uncertain(&self) -> OnUncertain {
-        self.connection.on_uncertain
-    }
-}
-
-/// The message as it leaves, opened anew from the store for every attempt.
-struct OutgoingMime {
-    store: Arc<dyn Store>,
-    id: MessageId,
-    added_header: String,
-    recipients: Vec<Address>,
-    mailbox: Address,
-    from_policy: FromPolicy,
-}
-
-#[async_trait]
-impl MimeSource for OutgoingMime {
-    async fn open(&self) -> io::Result<MimeBody> {
-        let mut body = self.store.read_body(self.id).await.map_err(io::Error::other)?;
-        let mut start = Vec::new();
-        read_past_header(&mut body, &mut start).await?;
-        let (header, after) = mail::header::split(&start);
-        let mut head = Vec::with_capacity(self.added_header.len() + start.len() + 256);
-        head.extend_from_slice(self.added_header.as_bytes());
-        head.extend_from_slice(&self.edited(header));
-        head.extend_from_slice(after);
-        let read = u64::try_from(start.len()).unwrap_or(u64::MAX);
-        let rest = body.len().saturating_sub(read);
-        let head = Bytes::from(head);
-        Ok(if rest == 0 { MimeBody::from_bytes(head) } else { MimeBody::with_rest(head, body, rest) })
-    }
-}
-
-impl OutgoingMime {
-    fn edited<'h>(&self, header: &'h [u8]) -> Cow<'h, [u8]> {
-        let recipients: Vec<&Address> = self.recipients.iter().collect();
-        let aligned = mail::recipients::align_recipients(header, &recipients);
-        let from = match self.from_policy {
-            FromPolicy::Keep => mail::from::keep_from(&aligned, &self.mailbox),
-            FromPolicy::Rewrite => mail::from::rewrite_from(&aligned, &self.mailbox),
-        };
-        match from {
-            Cow::Owned(edited) => Cow::Owned(edited),
-            Cow::Borrowed(_) => aligned,
+        match self.connection.delivery {
+            Choice::Tracked => OnUncertain::Retry,
+            Choice::Standard => self.connection.on_uncertain,
         }
     }
-}
-
-/// Reads until the buffer holds the whole header block, and perhaps some of the body.
-pub(super) async fn read_past_header(body: &mut BodyReader, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut limited = body.take(HEADER_READ_BYTES);
-    loop {
-        let before = buffer.len();
-        let mut chunk = (&mut limited).take(64 * 1024);
-        chunk.read_to_end(buffer).await?;
-        let (_, after) = mail::header::split(buffer);
-        if !after.is_empty() || buffer.len() == before {
-            return Ok(());
-        }
-    }
-}
-
-/// What Graph's answer means for each recipient and for the lane.
-fn judge(error: &GraphError, recipients: &[Address]) -> Verdict {
-    let count = recipients.len();
-    let (outcome, lane) = match error.class() {
-        FailureClass::Permanent => {
-            return taken_out(error, recipients)
-                .unwrap_or_else(|| {
-                    Verdict::all(count, RecipientOutcome::Refused(refusal_status(error)), LaneVerdict::MessageOnly)
-                })
-                .explained(explanation_of(error))
-                .with_request_id(Some(request_id(error)));
-        }
-        // 5.3.4: message too big for system.
-        FailureClass::TooLarge => {
-            (RecipientOutcome::Refused(EnhancedStatus::permanent(3, 4)), LaneVerdict::MessageOnly)
-        }
-        FailureClass::Configuration => (RecipientOutcome::Deferred, LaneVerdict::NeedsAdministrator),
-        FailureClass::Quota { retry_after } => (RecipientOutcome::Deferred, LaneVerdict::QuotaUsedUp(retry_after)),
-        FailureClass::Transient { .. } if is_unreadable(error) => {
-            let mut verdict = Verdict::all(count, RecipientOutcome::Deferred, LaneVerdict::MessageOnly);
-            verdict.is_unreadable = true;
-            return verdict.explained(explanation_of(error));
-        }
-        FailureClass::Transient { retry_after } => (RecipientOutcome::Deferred, rest_after(error, retry_after)),
-        FailureClass::Uncertain => (RecipientOutcome::Uncertain, LaneVerdict::Throttled(error.retry_after())),
-    };
-    Verdict::all(count, outcome, lane).explained(explanation_of(error)).with_request_id(Some(request_id(error)))
-}
-
-/// Who must rest after a passing trouble: the lane, unless the trouble may lie in the message (a plain 500).
-fn rest_after(error: &GraphError, retry_after: Option<std::time::Duration>) -> LaneVerdict {
-    match (error.status(), retry_after) {
-        (Some(500), None) => LaneVerdict::MessageOnly,
-        (_, wait) => LaneVerdict::Throttled(wait),
-    }
-}
-
-/// Graph refuses a whole message for one bad recipient. When it names one of several, that one is refused and the
-/// others go again at once.
-fn taken_out(error: &GraphError, recipients: &[Address]) -> Option<Verdict> {
-    let bad: Address = error.invalid_recipient()?.parse().ok()?;
-    if recipients.len() < 2 || !recipients.contains(&bad) {
-        return None;
-    }
-    let status = refusal_status(error);
-    let mut verdict = Verdict::all(recipients.len(), RecipientOutcome::Deferred, LaneVerdict::MessageOnly);
-    for (outcome, recipient) in verdict.outcomes.iter_mut().zip(recipients) {
-        if *recipient == bad {
-            *outcome = RecipientOutcome::Refused(status);
-        }
-    }
-    verdict.retry_at_once = true;
-    Some(verdict)
-}
-
-/// RFC 3463 codes for the refusals that have one of their own; 5.0.0 for the others.
-fn refusal_status(error: &GraphError) -> EnhancedStatus {
-    let code = error.code().unwrap_or_default().to_ascii_lowercase();
-    let (subject, detail) = match code.as_str() {
-        "errorinvalidrecipients" => (1, 3),
-        "errorsendasdenied" | "erroraccessdenied" => (7, 1),
-        "errormessagesizeexceeded" | "errorattachmentsizelimitexceeded" => (3, 4),
-        "errormimecontentinvalid" | "errormimecontentinvalidbase64string" => (6, 0),
-        _ => (0, 0),
-    };
-    EnhancedStatus::permanent(subject, detail)
-}
-
-fn explanation_of(error: &GraphError) -> Explanation {
-    let code = error.code().map(str::to_owned).or_else(|| {
-        let number = error.token_error()?.aadsts()?;
-        Some(format!("AADSTS{number}"))
-    });
-    Explanation { code, ..explain(&error.explanation()) }
-}
-
-/// Microsoft's id if there is one, else ours, which was sent with the request.
-fn request_id(error: &GraphError) -> String {
-    error.request_id().unwrap_or_else(|| error.client_request_id()).to_owned()
-}
-
-fn impossible_mailbox(count: usize, mailbox: &Address, error: graph::MailboxError) -> Verdict {
-    let refused = RecipientOutcome::Refused(EnhancedStatus::permanent(1, 8));
-    Verdict::all(count, refused, LaneVerdict::MessageOnly).explained(Explanation {
-        what: format!("<{mailbox}> cannot be a mailbox to send from."),
-        why: error.to_string(),
-        fix: "Correct the route's mailbox, or the From address the application uses.".to_owned(),
-        who: "Postern administrator".to_owned(),
-        code: None,
-    })
-}
-
-/// The stored body is damaged, as seen through the error of its reader.
-fn is_unreadable(error: &GraphError) -> bool {
-    let reading = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    let stored = reading.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<StoreError>());
-    matches!(stored, Some(StoreError::Unreadable { .. }))
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod delegated;
+mod drafts;
 mod envelope_decides;
 mod lanes;
 mod through_graph;
