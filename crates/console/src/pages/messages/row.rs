@@ -87,7 +87,9 @@ pub(in crate::pages) fn via_text(via: Via) -> &'static str {
 
 /// Why it is in that state, in a sentence or two; empty where the state says it all.
 fn reason(message: &MessageRecord, waits: Option<String>) -> String {
-    let error = message.last_error.as_ref().map(|error| foreign::line(&error.what, foreign::LINE_MAX_CHARS));
+    // The error of an uncertain message says in other words that it is uncertain.
+    let error = message.last_error.as_ref().filter(|_| message.state != MessageState::Uncertain);
+    let error = error.map(|error| foreign::line(&error.what, foreign::LINE_MAX_CHARS));
     let doubt = match message.state {
         MessageState::Uncertain => Some("It may have been delivered.".to_owned()),
         MessageState::Sent if message.may_be_duplicated => Some("It may have been delivered twice.".to_owned()),
