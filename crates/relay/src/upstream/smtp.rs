@@ -85,6 +85,7 @@ pub async fn test_smtp(
     let connection = settings.connection(id).ok_or_else(|| UpstreamError::UnknownConnection.explanation())?;
     let transport = match connection.service {
         Service::SmtpServer => server(connection, &**store, network, None),
+        Service::Exchange if mailbox.is_none() => return Err(no_mailbox()),
         Service::Exchange => tenant(settings, connection).and_then(|tenant| {
             let tokens = tokens(tenant, connection, &**store, network)?;
             exchange(connection, tenant, tokens, network, None)
@@ -92,4 +93,15 @@ pub async fn test_smtp(
         Service::GraphApi => Err(UpstreamError::UnsupportedService(Service::GraphApi)),
     };
     transport.map_err(|error| error.explanation())?.probe(mailbox).await
+}
+
+/// A token opens a mailbox, not the server.
+fn no_mailbox() -> Explanation {
+    Explanation {
+        what: "There is no mailbox to test this connection with.".to_owned(),
+        why: "Neither the Emails settings nor a route with a mailbox of its own use it.".to_owned(),
+        fix: "Choose the connection and a mailbox in the Emails settings, or in a route.".to_owned(),
+        who: entra::Who::GatewayAdministrator.to_string(),
+        code: None,
+    }
 }

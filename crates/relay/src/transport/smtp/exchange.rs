@@ -73,7 +73,7 @@ const ENTRA: (Class, Who) = (Class::Configuration, Who::EntraAdministrator);
 const SLOWER: (Class, Who) = (Class::Throttled, Who::Nobody);
 const USED_UP: (Class, Who) = (Class::Quota, Who::ExchangeAdministrator);
 
-static KNOWN: [Known; 20] = [
+static KNOWN: [Known; 24] = [
     row(
         Some((7, 139)),
         "disabled for the tenant",
@@ -212,6 +212,34 @@ static KNOWN: [Known; 20] = [
         USED_UP,
         "The organisation has sent more than its share of mail to the outside.",
         "Open a support request with Microsoft if the mail was wanted; find out what was sent if it was not.",
+    ),
+    row(
+        Some((7, 232)),
+        "",
+        USED_UP,
+        "The organisation has sent to as many external recipients as it may within 24 hours.",
+        "Wait, or move bulk mail to a service made for it; a trial tenant needs paid licences.",
+    ),
+    row(
+        Some((7, 233)),
+        "",
+        USED_UP,
+        "The organisation has sent to as many external recipients as it may within 24 hours.",
+        "Wait, or move bulk mail to a service made for it; a trial tenant needs paid licences.",
+    ),
+    row(
+        Some((7, 236)),
+        "",
+        USED_UP,
+        "The organisation has sent to as many external recipients as it may within 24 hours.",
+        "Wait, or move bulk mail to a service made for it; a trial tenant needs paid licences.",
+    ),
+    row(
+        Some((7, 708)),
+        "",
+        EXCHANGE,
+        "Microsoft takes no mail of this organisation, mostly because it is new and has no reputation.",
+        "Open a support request with Microsoft in the admin center.",
     ),
     row(
         Some((7, 750)),

@@ -1,6 +1,7 @@
 //! Dialogs with a scripted server: what each reply, and each silence, means for recipients and lane.
 
 mod peer;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -351,6 +352,21 @@ async fn what_the_server_does_not_offer_to_carry_is_refused_with_words_and_not_s
 }
 
 #[tokio::test]
+async fn what_was_asked_of_reports_is_passed_on_where_the_server_offers_to_take_it() {
+    for (offers, asked) in [(&ALL[..], true), (&[], false)] {
+        let peer = Peer::start(Script::new(offers)).await;
+        let mut envelope = envelope(&["a@x.test"]);
+        envelope.envelope_id = Some("job 7".to_owned());
+        envelope.recipients[0].notify = Some(mail::DsnNotify { success: true, failure: true, delay: false });
+        let verdict = Bench::plain(&peer).send_as(MESSAGE, envelope).await;
+        assert_eq!(verdict.outcomes, [RecipientOutcome::Accepted]);
+        assert_eq!(peer.commands("RCPT TO:<a@x.test> NOTIFY=SUCCESS,FAILURE") == 1, asked);
+        let mail = peer.heard(|heard| heard.lines.iter().find(|line| line.starts_with("MAIL")).unwrap().clone());
+        assert_eq!(mail.contains(" ENVID=job+207"), asked, "{mail}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_content_is_decides_what_is_said_of_it() {
     let peer = Peer::start(Script::new(&ALL)).await;
     let bench = Bench::plain(&peer);
@@ -484,6 +500,14 @@ async fn exchanges_sentences_are_told_apart() {
         ),
         ("MAIL", "550 5.1.8 Access denied, bad outbound sender", NeedsAdministrator, "Restricted entities"),
         (".", "550 5.7.705 Access denied, tenant has exceeded threshold", QuotaUsedUp(None), "Microsoft"),
+        (".", "550 5.7.233 Access denied, tenant has exceeded external recipient rate", QuotaUsedUp(None), "bulk"),
+        (".", "550 5.7.708 Access denied, traffic not accepted from this IP", NeedsAdministrator, "support request"),
+        (
+            "MAIL",
+            "550 5.7.30 Basic authentication is not supported for Client Submission.",
+            NeedsAdministrator,
+            "no password",
+        ),
     ] {
         let peer = Peer::start(Script::new(&ALL).on(step, reply)).await;
         let target = target(peer.port, Security::None, Login::None, &Network::default());

@@ -12,7 +12,8 @@ pub(super) const CUT: &str = "";
 /// The beginning of a command, the reply to it, and how often.
 type Rule = (&'static str, &'static str, usize);
 
-/// What to do about the commands that begin with a word; `connect` and `.` stand for greeting and end of data.
+/// What to do about the commands that begin with a word; `connect` and `.` stand for greeting and end of data, `(empty)`
+/// for an empty line.
 #[derive(Clone)]
 pub(super) struct Script {
     pub(super) offers: Vec<&'static str>,
@@ -133,7 +134,7 @@ impl Session {
                 "MAIL" | "RCPT" | "RSET" => "250 2.0.0 ok".to_owned(),
                 _ => "235 2.7.0 hello".to_owned(), // AUTH, or a response to its challenge
             };
-            let reply = self.reply(&line, &usual);
+            let reply = self.reply(if line.is_empty() { "(empty)" } else { &line }, &usual);
             if !self.say(&mut stream, &reply).await {
                 return None;
             }
