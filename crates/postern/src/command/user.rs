@@ -159,7 +159,7 @@ async fn reset(
 }
 
 fn show(user: &UserSummary, generated: Option<&SecretString>, done: &str, answer: &Answer) -> Result<(), Failure> {
-    let generated = generated.map(|password| password.expose_secret());
+    let generated = generated.map(secrecy::ExposeSecret::expose_secret);
     if answer.json {
         return say_json(&json!({ "user": user, "generated_password": generated }));
     }
