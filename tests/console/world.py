@@ -214,11 +214,18 @@ class EmptyWorld:
         self.context.set_default_timeout(20_000)
 
     def __enter__(self):
+        try:
+            self.begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def begin(self):
         self.gateway.run("user", "add", NAME, "--role", "administrator", "--password-stdin", input=PASSWORD + "\n")
         self.gateway.start()
         self.administrator = Administrator(self.context.new_page(), self.gateway.url)
         self.administrator.sign_in()
-        return self
 
     def __exit__(self, *_):
         self.context.close()
@@ -233,7 +240,7 @@ class FullWorld(EmptyWorld):
         self.sandbox = Sandbox(home / "sandbox", UNLIMITED)
         self.certificate = certificate
 
-    def __enter__(self):
+    def begin(self):
         self.sandbox.__enter__()
         self.gateway.apply(setup_toml(self.sandbox.url, self.certificate))
         people(self.gateway)
@@ -252,7 +259,6 @@ class FullWorld(EmptyWorld):
             "route": self._links("/integration/routes"),
             "account": self._links("/integration/accounts"),
         }
-        return self
 
     def __exit__(self, *_):
         super().__exit__()
