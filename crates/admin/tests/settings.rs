@@ -233,6 +233,16 @@ async fn an_smtp_server_is_kept_with_its_password_sealed_and_never_shown() {
 }
 
 #[tokio::test]
+async fn tracked_delivery_and_large_messages_can_be_chosen_for_graph() {
+    let gateway = Gateway::new();
+    let more = SETUP.replace("large_messages = true", "large_messages = true\ndelivery = 'tracked'");
+    assert_ne!(more, SETUP);
+    gateway.apply(&more).await;
+    let kept = gateway.store.settings().borrow().connections[0].clone();
+    assert_eq!((kept.delivery, kept.takes_large_apart()), (settings::Delivery::Tracked, true));
+}
+
+#[tokio::test]
 async fn what_this_version_cannot_do_is_refused_and_never_ignored() {
     let gateway = Gateway::new();
     gateway.apply(SETUP).await;
@@ -244,7 +254,8 @@ async fn what_this_version_cannot_do_is_refused_and_never_ignored() {
         (format!("{tenant}client_secret = 'a'\ncertificate = 'b'"), "both"),
         (format!("{tenant}cloud = {{ login = 'http://login.test', graph = 'https://g.test' }}"), "cloud"), // a token in clear
         (tenant.replace("'t.test'", "'a/b?c'"), "tenant_id"), // becomes part of a URL
-        (format!("{connection}delivery = 'tracked'"), "tracked"),
+        (format!("{connection}delivery = 'tracked'\npermission = 'delegated'"), "tracked"),
+        (connection.replace("Graph API", "Exchange") + "delivery = 'tracked'", "tracked"),
         (format!("{connection}in_flight = 9"), "in_flight"),
         (connection.replace("tenant='Contoso'\n", ""), "no tenant"),
         (connection.replace("Graph API", "Exchange") + "permission = 'delegated'", "delegated"),

@@ -97,8 +97,11 @@ fn refuse_what_is_not_there_yet(name: &str, entry: &ConnectionEntry) -> Result<(
             format!("permission = \"delegated\" for \"{}\"", Service::Exchange.name()),
             format!("Use permission = \"application\", or the service \"{}\".", Service::GraphApi.name()),
         ),
-        ConnectionEntry { delivery: Delivery::Tracked, .. } => {
-            ("delivery", "delivery = \"tracked\"".to_owned(), "Use delivery = \"standard\".".to_owned())
+        ConnectionEntry { delivery: Delivery::Tracked, service, permission, .. }
+            if *service != Service::GraphApi || *permission == Permission::Delegated =>
+        {
+            let what = "delivery = \"tracked\" without application permission on Microsoft Graph";
+            ("delivery", what.to_owned(), "Use delivery = \"standard\".".to_owned())
         }
         _ => return Ok(()),
     };

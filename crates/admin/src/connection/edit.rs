@@ -43,7 +43,7 @@ pub fn list_services() -> Vec<ServiceView> {
             Service::GraphApi => (
                 "OAuth 2.0",
                 vec![Permission::Application, Permission::Delegated],
-                vec![can("Send mail"), later("Large messages"), later("Tracked delivery")],
+                vec![can("Send mail"), can("Large messages"), can("Tracked delivery")],
             ),
             Service::Exchange => {
                 ("OAuth 2.0", vec![Permission::Application], vec![can("Send mail"), can("Large messages")])
