@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::mime::Scanner;
 
@@ -211,5 +213,25 @@ fn text_is_read_in_its_character_set() {
     ];
     for (bytes, charset, expected) in table {
         assert_eq!(body::text(bytes, charset), expected.map(str::to_owned), "{charset:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_header_says_the_recipients_are_the_given_ones(
+        field in "(To|Cc|Bcc|to|X-To|Resent-To)", list in "[a-e@,<>\"; ():.=?]{0,60}", more in "[a-e]@x.test, [a-e] <[a-e]@x.test>",
+        wanted in proptest::collection::hash_set("[a-e]@x\\.test", 0..5),
+    ) {
+        let header = format!("{field}: {list}, {more}\nTo: {more}\n\nhi");
+        let recipients: Vec<Address> = wanted.iter().map(|it| address(it)).collect();
+        let given: Vec<&Address> = recipients.iter().collect();
+        let draft = plan(&structure(&header), &given).unwrap().draft(b"", &[]).unwrap();
+        let all = ["toRecipients", "ccRecipients", "bccRecipients"].map(|name| draft[name].as_array().unwrap().clone());
+        let mut named: Vec<String> =
+            all.concat().iter().map(|it| it["emailAddress"]["address"].as_str().unwrap().to_owned()).collect();
+        named.sort();
+        let mut expected: Vec<String> = wanted.into_iter().collect();
+        expected.sort();
+        prop_assert_eq!(named, expected);
     }
 }

@@ -1,6 +1,7 @@
 //! Ways through a draft: messages too large for one request, and tracked delivery.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -196,11 +197,13 @@ fn letter(sizes: &[usize]) -> Vec<u8> {
         --=_a--\r\n"
         .to_owned();
     for (number, size) in sizes.iter().enumerate() {
-        text.push_str(&format!(
+        write!(
+            text,
             "--=_m\r\nContent-Type: application/octet-stream\r\nContent-Disposition: attachment; filename*=utf-8''gr%C3%BCn-{number}.bin\r\n\
              Content-Transfer-Encoding: base64\r\n\r\n{}\r\n",
             base64_lines(&noise(*size))
-        ));
+        )
+        .unwrap();
     }
     text.push_str("--=_m--\r\n");
     text.into_bytes()
@@ -308,6 +311,25 @@ async fn drafts_of_failed_sends_are_removed() {
         assert_eq!((detail.message.state, detail.attempts.len()), (MessageState::Sent, 2), "{operation} {kind:?}");
         assert_whole(&rig.only_message(), &[MIB, 4 * MIB]);
         assert_eq!(rig.sandbox.drafts(MAILBOX), [], "{operation} {kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn drafts_of_tracked_mail_are_removed_whether_or_not_they_were_marked() {
+    for (operation, kind) in [
+        ("createDraft", FaultKind::GatewayTimeoutAfterCommit), // there, with an id that nobody heard
+        ("createDraft", FaultKind::ResetAfterCommit),
+        ("updateDraft", FaultKind::ResetAfterBody),   // not marked
+        ("updateDraft", FaultKind::ResetAfterCommit), // marked
+        ("send", FaultKind::Throttle),
+    ] {
+        let rig = Rig::new(Delivery::Tracked, false).await;
+        rig.sandbox.add_fault(Fault { retry_after: Some(0.01), ..Fault::new(kind).operation(operation) });
+        let id = rig.enqueue(SMALL, &["a@x.test"], MAILBOX).await;
+        let detail = rig.until_settled(id).await;
+        assert_eq!((detail.message.state, detail.attempts.len()), (MessageState::Sent, 2), "{operation} {kind:?}");
+        assert!(!detail.message.may_be_duplicated, "{operation} {kind:?}");
+        assert_eq!((rig.sandbox.deliveries().len(), rig.sandbox.drafts(MAILBOX)), (1, vec![]), "{operation} {kind:?}");
     }
 }
 
