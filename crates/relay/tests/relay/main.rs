@@ -8,8 +8,10 @@ mod drafts;
 mod envelope_decides;
 mod lanes;
 mod through_graph;
+mod tracked;
 
 mod rig {
+    pub(crate) mod drafting;
     pub(crate) mod microsoft;
     pub(crate) mod scripted;
     pub(crate) mod tenant;
