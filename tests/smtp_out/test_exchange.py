@@ -61,6 +61,9 @@ def test_mail_leaves_through_exchange_with_a_token(tenant, gateway_to, recipient
     assert b"\r\nFrom: noreply@contoso.test\r\nReply-To: <erp@contoso.test>\r\n" in raw, raw
     assert raw.endswith(sent.split(b"\r\n\r\n", 1)[1])
     assert json.loads(gateway.run("connection", "test", "Exchange", "--json").stdout)["smtp"]["authenticated"]
+    checks = json.loads(gateway.run("doctor", "--json", check=False).stdout)
+    found = {check["name"]: check["status"] for check in (checks["checks"] if isinstance(checks, dict) else checks)}
+    assert (found["smtp_session"], found["credential_expiry"]) == ("ok", "warn")  # nobody entered when the secret expires
 
 
 def test_a_mailbox_with_smtp_auth_switched_off_is_explained(tenant, gateway_to):

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use settings::{ConnectionId, Settings};
 use store::Store;
 
+use super::upstream::credential_expiry;
 use super::{Check, CheckStatus, DoctorRequest};
 use crate::connection::mailbox;
 
@@ -14,15 +15,20 @@ pub(super) async fn checks(
     id: &ConnectionId,
     request: &DoctorRequest,
 ) -> Vec<Check> {
+    let tenant = settings.connection(id).and_then(|it| it.tenant.as_ref()).and_then(|id| settings.tenant(id));
+    let mut checks: Vec<Check> = tenant.and_then(|tenant| credential_expiry(tenant, request.now)).into_iter().collect();
     let session = relay::test_smtp(settings, id, store, &request.network, mailbox(settings, id)).await;
     let facts = match session {
         Ok(facts) => facts,
-        Err(explanation) => return vec![Check::explained("smtp_session", CheckStatus::Fail, &explanation)],
+        Err(explanation) => {
+            checks.push(Check::explained("smtp_session", CheckStatus::Fail, &explanation));
+            return checks;
+        }
     };
     let protection = if facts.tls { "in TLS" } else { "in clear" };
     let login = if facts.authenticated { "authenticated" } else { "without authentication" };
     let found = format!("{}:{} takes mail, {protection}, {login}", facts.host, facts.port);
-    let mut checks = vec![Check::ok("smtp_session", found)];
+    checks.push(Check::ok("smtp_session", found));
     let needed: Vec<&str> = facts.lacks.iter().copied().filter(|it| matches!(*it, "8BITMIME" | "SMTPUTF8")).collect();
     if !needed.is_empty() {
         checks.push(Check::not_ok(

@@ -9,7 +9,7 @@ use mail::Address;
 use relay::Upstream;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use settings::{ConnectionId, ConnectionType, Credential, Settings};
+use settings::{ConnectionId, ConnectionType, Credential, Settings, Tenant};
 use store::{Explanation, Store};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -36,7 +36,7 @@ pub(super) async fn checks(
         Err(error) => return vec![Check::explained("connection", CheckStatus::Fail, &error.explanation())],
     };
     let mut checks = vec![Check::ok("connection", format!("'{}' is complete", upstream.connection.name))];
-    checks.extend(credential_expiry(&upstream, request.now));
+    checks.extend(credential_expiry(&upstream.tenant, request.now));
     checks.extend(clock(&upstream, request).await);
     let token = match upstream.tokens.token().await {
         Ok(token) => token,
@@ -54,9 +54,9 @@ pub(super) async fn checks(
     checks
 }
 
-fn credential_expiry(upstream: &Upstream, now: Timestamp) -> Option<Check> {
+pub(super) fn credential_expiry(tenant: &Tenant, now: Timestamp) -> Option<Check> {
     const NAME: &str = "credential_expiry";
-    let (what, expires) = match upstream.tenant.credential.as_ref()? {
+    let (what, expires) = match tenant.credential.as_ref()? {
         Credential::ClientSecret { expires, .. } => {
             let Some(date) = expires else {
                 return Some(Check::not_ok(

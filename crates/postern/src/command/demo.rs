@@ -160,6 +160,9 @@ fn introduce(gateway: &Gateway, tenant: &Running) -> Result<(), Failure> {
         "  sandbox tenant   {}   stands in for Microsoft 365; its mailboxes are there to look into",
         tenant.base_url
     ))?;
+    if let Some(address) = tenant.smtp_addr {
+        say(format!("  its submission   {address}          Exchange's SMTP: STARTTLS and a token"))?;
+    }
     say(format!(
         "  console          http://{}   user {ADMINISTRATOR}, password {ADMINISTRATOR_PASSWORD:?}; also API, health, metrics",
         gateway.http
