@@ -2,6 +2,7 @@
 
 mod edit;
 mod smtp_offer;
+mod smtp_server;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use edit::{
 };
 pub use smtp_offer::SmtpOffer;
 pub(crate) use smtp_offer::mailbox;
+pub use smtp_server::SmtpServerView;
 
 /// The application permission that lets Graph send.
 pub(crate) const MAIL_SEND: &str = "Mail.Send";
@@ -39,6 +41,9 @@ pub struct ConnectionSummary {
     pub delivery: Delivery,
     pub on_uncertain: OnUncertain,
     pub in_flight: u32,
+    /// Of the service *SMTP Server*.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_server: Option<SmtpServerView>,
     /// `emails`, and the names of routes.
     pub used_by: Vec<String>,
 }
@@ -164,6 +169,7 @@ fn summary(settings: &Settings, connection: &Connection) -> ConnectionSummary {
         delivery: connection.delivery,
         on_uncertain: connection.on_uncertain,
         in_flight: connection.in_flight,
+        smtp_server: connection.smtp.as_ref().map(SmtpServerView::from),
         used_by: used_by.chain(by_routes.map(|route| format!("route {}", route.name))).collect(),
     }
 }

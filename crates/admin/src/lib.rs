@@ -42,9 +42,9 @@ pub use certificate::{
 };
 pub use change::{Saved, settings_version};
 pub use connection::{
-    Capability, ConnectionSummary, ConnectionTest, ServiceView, SmtpOffer, TokenFacts, connection_named,
-    create_connection, list_connections, list_services, remove_connection, suggest_connection_name, test_connection,
-    update_connection,
+    Capability, ConnectionSummary, ConnectionTest, ServiceView, SmtpOffer, SmtpServerView, TokenFacts,
+    connection_named, create_connection, list_connections, list_services, remove_connection, suggest_connection_name,
+    test_connection, update_connection,
 };
 pub use diff::{DiffLine, FieldChange};
 pub use doctor::{Check, CheckStatus, DoctorRequest, doctor, report};

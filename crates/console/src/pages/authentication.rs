@@ -6,7 +6,7 @@ pub(super) mod scoping;
 pub(super) mod sign_in;
 pub(super) mod test;
 
-use admin::{ConnectionSummary, GrantSummary, Refused};
+use admin::{ConnectionSummary, GrantSummary, Refused, SmtpServerView};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -39,6 +39,9 @@ impl AuthenticationState {
         visitor: &Visitor,
         connection: &ConnectionSummary,
     ) -> Result<Self, PageError> {
+        if let Some(server) = &connection.smtp_server {
+            return Ok(Self::of_server(server));
+        }
         if connection.permission == Permission::Delegated {
             let grant = admin::grant_of(console.store(), visitor.actor(), &connection.id).await?;
             return Ok(Self::of_grant(grant.as_ref()));
@@ -46,6 +49,14 @@ impl AuthenticationState {
         let tenants = admin::list_tenants(console.store(), visitor.actor())?;
         let tenant = tenants.into_iter().find(|tenant| Some(&tenant.name) == connection.tenant.as_ref());
         Ok(tenant.map_or_else(Self::missing, |tenant| Self::of_row(&tenants::Row::of(tenant, console.now()))))
+    }
+
+    fn of_server(server: &SmtpServerView) -> Self {
+        let words = match &server.username {
+            Some(username) => format!("signs in as {username}"),
+            None => "no authentication".to_owned(),
+        };
+        Self { class: "state-ok", words, is_set_up: true }
     }
 
     fn of_grant(grant: Option<&GrantSummary>) -> Self {

@@ -2,6 +2,7 @@
 
 pub(super) mod edit;
 mod form;
+mod smtp_server;
 
 use admin::ConnectionSummary;
 use askama::Template;

@@ -180,11 +180,25 @@ pub(in crate::api) struct ConnectionView {
     on_uncertain: OnUncertainName,
     /// Attempts at once per mailbox.
     in_flight: u32,
+    /// Of the service SMTP Server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    smtp_server: Option<SmtpServerView>,
     /// `emails`, and the names of routes.
     used_by: Vec<String>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct SmtpServerView {
+    host: String,
+    port: u16,
+    security: SecurityName,
+    #[schema(required)]
+    username: Option<String>,
+    has_password: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::api) enum SecurityName {
     StartTls,
@@ -233,8 +247,26 @@ pub(in crate::api) struct ConnectionTest {
     ok: bool,
     #[schema(required)]
     token: Option<TokenFacts>,
+    /// What the server said it can do, where mail goes by SMTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    smtp: Option<SmtpOffer>,
     #[schema(required)]
     explanation: Option<ExplanationView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct SmtpOffer {
+    host: String,
+    port: u16,
+    /// The session was protected.
+    tls: bool,
+    authenticated: bool,
+    /// Octets; null: the server names no limit.
+    #[schema(required)]
+    max_message_bytes: Option<u64>,
+    /// Extensions that mail may need and the server does not offer.
+    lacks: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,6 +1,6 @@
 //! Test now: a token as the relay would ask for it, and what it says. The token itself is never shown.
 
-use admin::{ConnectionTest, TokenFacts};
+use admin::{ConnectionTest, SmtpOffer, TokenFacts};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use jiff::Timestamp;
@@ -9,12 +9,16 @@ use super::{Extra, authentication_page, when};
 use crate::Console;
 use crate::error::PageError;
 use crate::guard::Visitor;
+use crate::pages::connections::connection;
 use crate::pages::message::ExplanationView;
 
 /// What came of a test.
 pub(super) struct TestView {
     pub(super) ok: bool,
+    /// What came of it, in a few words.
+    pub(super) words: &'static str,
     pub(super) at: String,
+    pub(super) smtp: Option<SmtpOffer>,
     pub(super) token: Option<TokenView>,
     /// Why there was no token, or what the token lets one expect.
     pub(super) error: Option<ExplanationView>,
@@ -28,14 +32,21 @@ pub(super) struct TokenView {
 }
 
 impl TestView {
-    fn of(test: ConnectionTest, now: Timestamp) -> Self {
+    /// `is_server`: of a connection that is no customer of Microsoft.
+    fn of(test: ConnectionTest, is_server: bool, now: Timestamp) -> Self {
         let token = test.token.map(|facts| TokenView {
             roles: facts.roles.join(", "),
             expires: facts.expires.map_or_else(|| "not said".to_owned(), |at| when(at, now)),
             facts,
         });
         let error = test.explanation.as_ref().map(ExplanationView::of);
-        Self { ok: test.ok, at: crate::show::time(&now), token, error }
+        let words = match (test.ok, is_server) {
+            (true, false) => "Microsoft gave a token",
+            (false, false) => "There was no token",
+            (true, true) => "The server takes mail",
+            (false, true) => "The server takes no mail",
+        };
+        Self { ok: test.ok, words, at: crate::show::time(&now), smtp: test.smtp, token, error }
     }
 }
 
@@ -45,6 +56,7 @@ pub(in crate::pages) async fn submit(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let test = admin::test_connection(&console.store, visitor.actor(), &id, &console.config.network).await?;
-    let test = Some(TestView::of(test, console.now()));
+    let is_server = connection(&console, &visitor, &id)?.smtp_server.is_some();
+    let test = Some(TestView::of(test, is_server, console.now()));
     authentication_page(&console, &visitor, &id, Extra { test, ..Extra::default() }).await
 }

@@ -4,6 +4,8 @@ use admin::{ConnectionEntry, ConnectionSummary, Refused, TenantView};
 use serde::Deserialize;
 use settings::{Delivery, OnUncertain, Permission, Service};
 
+use super::smtp_server::{SmtpServerEntry, SmtpServerFields};
+
 use crate::form::{Choice, Field, FormView, optional};
 use crate::pages::tenants::form::TenantFields;
 
@@ -36,7 +38,13 @@ pub(in crate::pages) struct ConnectionForm {
     pub(super) then: Option<String>,
     #[serde(flatten)]
     pub(super) fields: TenantFields,
+    #[serde(flatten)]
+    server: SmtpServerFields,
 }
+
+/// Services with a tenant at Microsoft.
+const OF_MICROSOFT: &[&str] = &["Microsoft Entra ID Graph API", "Microsoft Entra ID Exchange"];
+const GRAPH: &[&str] = &["Microsoft Entra ID Graph API"];
 
 impl ConnectionForm {
     pub(super) fn empty(tenants: &[TenantView], version: u64) -> Self {
@@ -49,17 +57,18 @@ impl ConnectionForm {
             large_messages: String::new(),
             on_uncertain: "retry".to_owned(),
             in_flight: String::new(),
-            delivery: String::new(),
+            delivery: "standard".to_owned(),
             version: Some(version),
             then: None,
             fields: TenantFields::empty(),
+            server: SmtpServerFields::default(),
         }
     }
 
     pub(super) fn of(known: &ConnectionSummary, tenants: &[TenantView], version: u64) -> Self {
         let tenant = tenants.iter().find(|tenant| Some(&tenant.name) == known.tenant.as_ref());
         let delivery = match known.delivery {
-            Delivery::Standard => "",
+            Delivery::Standard => "standard",
             Delivery::Tracked => "tracked",
         };
         let on_uncertain = match known.on_uncertain {
@@ -75,34 +84,46 @@ impl ConnectionForm {
             on_uncertain: on_uncertain.to_owned(),
             in_flight: known.in_flight.to_string(),
             delivery: delivery.to_owned(),
+            server: SmtpServerFields::of(known.smtp_server.as_ref()),
             ..Self::empty(tenants, version)
         }
     }
 
     pub(super) fn wants_new_tenant(&self) -> bool {
-        self.tenant == NEW_TENANT
+        self.tenant == NEW_TENANT && self.needs_tenant()
+    }
+
+    fn service(&self) -> Option<Service> {
+        Service::ALL.into_iter().find(|service| service.name() == self.service)
+    }
+
+    /// A service that is not known is refused for that, and not for the tenant it does not have.
+    fn needs_tenant(&self) -> bool {
+        self.service().is_none_or(Service::needs_tenant)
     }
 
     /// What is asked of `admin`; `tenants` are those there are.
     pub(super) fn entry(&self, tenants: &[TenantView]) -> Result<ConnectionEntry, Refused> {
-        let service = Service::ALL.into_iter().find(|service| service.name() == self.service);
+        let unknown = || Refused::new("there is no such service", "Choose one of the list.").at("service");
+        let service = self.service().ok_or_else(unknown)?;
+        let tenant = tenants.iter().find(|tenant| tenant.id == self.tenant && service.needs_tenant());
         let in_flight = optional(&self.in_flight).map(|text| text.parse()).transpose();
+        let server = if service == Service::SmtpServer { self.server.read()? } else { SmtpServerEntry::default() };
         Ok(ConnectionEntry {
             name: optional(&self.name),
-            service: service
-                .ok_or_else(|| Refused::new("there is no such service", "Choose one of the list.").at("service"))?,
-            tenant: tenants.iter().find(|tenant| tenant.id == self.tenant).map(|tenant| tenant.name.clone()),
+            service,
+            tenant: tenant.map(|tenant| tenant.name.clone()),
             permission: if self.permission == "delegated" { Permission::Delegated } else { Permission::Application },
             large_messages: self.large_messages == "on",
             delivery: if self.delivery == "tracked" { Delivery::Tracked } else { Delivery::Standard },
             on_uncertain: if self.on_uncertain == "hold" { OnUncertain::Hold } else { OnUncertain::Retry },
             in_flight: in_flight
                 .map_err(|_| Refused::new("this is no number", "Write a whole number, as 3.").at("in_flight"))?,
-            host: None,
-            port: None,
-            security: None,
-            username: None,
-            password: None,
+            host: server.host,
+            port: server.port,
+            security: server.security,
+            username: server.username,
+            password: server.password,
         })
     }
 
@@ -112,9 +133,11 @@ impl ConnectionForm {
         let mut fields = vec![
             name,
             Field::select("service", "Service", &self.service, service_choices()).required(),
-            Field::select("tenant", "Tenant", &self.tenant, tenant_choices(tenants)),
+            Field::select("tenant", "Tenant", &self.tenant, tenant_choices(tenants))
+                .shown_when("service", OF_MICROSOFT),
         ];
         fields.extend(self.new_tenant_fields());
+        fields.extend(self.server.fields());
         fields.extend(self.behaviour_fields());
         let view = FormView::new(action, "/integration/connections", fields).at_version(self.version);
         FormView { then: Some((THEN_AUTHENTICATE, "Setup Authentication")), ..view }
@@ -128,10 +151,11 @@ impl ConnectionForm {
                 .hint("The organisation, as people call it."),
         ];
         fields.extend(self.fields.fields(None));
-        fields.into_iter().map(|field| field.shown_when("tenant", &[NEW_TENANT])).collect()
+        let shown = |field: Field| field.shown_when("tenant", &[NEW_TENANT]).shown_when("service", OF_MICROSOFT);
+        fields.into_iter().map(shown).collect()
     }
 
-    fn behaviour_fields(&self) -> [Field; 5] {
+    fn behaviour_fields(&self) -> [Field; 6] {
         let permissions = vec![
             Choice::new("application", "Application: Postern signs in as the app, without a person"),
             Choice::new("delegated", "Delegated: a person signs in once, mail leaves on their behalf"),
@@ -140,14 +164,22 @@ impl ConnectionForm {
             Choice::new("retry", "Send it again: it may arrive twice"),
             Choice::new("hold", "Hold it until somebody decides: it may not arrive"),
         ];
+        let delivery = vec![
+            Choice::new("standard", "Standard: in one request"),
+            Choice::new("tracked", "Tracked: by way of a draft that tells whether it left; needs Mail.ReadWrite"),
+        ];
         [
             Field::section("How it sends"),
-            Field::select("permission", "Permission type", &self.permission, permissions),
+            Field::select("permission", "Permission type", &self.permission, permissions)
+                .shown_when("service", OF_MICROSOFT),
             Field::check("large_messages", "Large messages", self.large_messages == "on")
+                .shown_when("service", GRAPH)
                 .hint("May ask for Mail.ReadWrite, to send what does not fit into one request (about 3 MB)."),
+            Field::select("delivery", "Delivery", &self.delivery, delivery).shown_when("service", GRAPH),
             Field::select("on_uncertain", "When it is uncertain whether a message left", &self.on_uncertain, uncertain),
-            Field::number("in_flight", "Requests at once per mailbox", &self.in_flight)
-                .hint("1 to 4; left empty: 3. Microsoft serves 4, one is left for others."),
+            Field::number("in_flight", "Requests at once per mailbox", &self.in_flight).hint(
+                "Left empty: 3. Microsoft Graph serves 4, of which one is left for others; Exchange Online takes 3.",
+            ),
         ]
     }
 }

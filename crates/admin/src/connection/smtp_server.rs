@@ -1,0 +1,25 @@
+//! The server of a connection of the service *SMTP Server*, as people see it.
+
+use serde::Serialize;
+use settings::{Security, SmtpServer};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SmtpServerView {
+    pub host: String,
+    pub port: u16,
+    pub security: Security,
+    pub username: Option<String>,
+    pub has_password: bool,
+}
+
+impl From<&SmtpServer> for SmtpServerView {
+    fn from(server: &SmtpServer) -> Self {
+        Self {
+            host: server.host.clone(),
+            port: server.port,
+            security: server.security,
+            username: server.username.clone(),
+            has_password: server.password.is_some(),
+        }
+    }
+}
