@@ -1,6 +1,8 @@
 //! Dialogs with a scripted server: what each reply, and each silence, means for recipients and lane.
 
 mod peer;
+mod protection;
+mod sentences;
 mod tokens;
 
 use std::sync::Arc;
@@ -14,7 +16,6 @@ use settings::{
 };
 use store::model::ModelStore;
 use store::{Claim, NewMessage, NodeId, Priority, RecipientOutcome, Store, Via};
-use tokio_rustls::TlsAcceptor;
 
 use super::dial::Way;
 use super::session::{Login, Target};
@@ -377,159 +378,6 @@ async fn what_the_content_is_decides_what_is_said_of_it() {
         heard.lines.iter().filter(|line| line.starts_with("MAIL")).map(|line| line.contains("BODY=8BITMIME")).collect()
     });
     assert_eq!(said, [true, false]);
-}
-
-fn certified() -> (TlsAcceptor, Network) {
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
-    let network = Network { ca_bundle_pem: Some(certified.cert.pem().into_bytes()), ..Network::default() };
-    (TlsAcceptor::from(Arc::new(config)), network)
-}
-
-fn password() -> Login {
-    Login::Password { user: "erp".into(), password: SecretString::from("s3cret") }
-}
-
-#[tokio::test]
-async fn tls_protects_the_password_and_only_a_known_authority_is_trusted() {
-    for implicit in [false, true] {
-        let (acceptor, network) = certified();
-        let offers: &[&str] = if implicit { &["AUTH PLAIN"] } else { &["STARTTLS", "AUTH PLAIN"] };
-        let peer = Peer::start(Script { tls: Some(acceptor), implicit, ..Script::new(offers) }).await;
-        let security = if implicit { Security::Implicit } else { Security::StartTls };
-        let known = Bench::of(target(peer.port, security, password(), &network), Service::SmtpServer);
-        assert_eq!(known.send(&["a@x.test"]).await.lane, LaneVerdict::Go, "implicit: {implicit}");
-        assert_eq!(peer.commands("AUTH PLAIN AGVycABzM2NyZXQ="), 1);
-
-        let stranger = Bench::of(target(peer.port, security, password(), &Network::default()), Service::SmtpServer);
-        let verdict = stranger.send(&["a@x.test"]).await;
-        assert_eq!(verdict.outcomes, [RecipientOutcome::Deferred]);
-        assert!(verdict.explanation.unwrap().what.starts_with("No TLS with localhost"));
-        assert_eq!(peer.commands("AUTH"), 1, "nothing is said to a stranger");
-    }
-}
-
-#[tokio::test]
-async fn no_starttls_no_mail_and_nothing_said_before_tls_counts() {
-    for (script, words) in [
-        (Script::new(&["AUTH PLAIN"]), "does not offer STARTTLS"), // stripped by somebody between
-        (Script::new(&["STARTTLS"]).on("STARTTLS", "454 4.7.0 not now"), "put off us at STARTTLS"),
-        (Script::new(&["STARTTLS"]).on("STARTTLS", "220 go\r\n250 injected"), "tampered"),
-    ] {
-        let peer = Peer::start(script).await;
-        let bench =
-            Bench::of(target(peer.port, Security::StartTls, password(), &Network::default()), Service::SmtpServer);
-        let verdict = bench.send(&["a@x.test"]).await;
-        let explanation = verdict.explanation.unwrap();
-        assert!(explanation.what.contains(words), "{}", explanation.what);
-        assert_eq!((peer.commands("AUTH"), peer.commands("MAIL")), (0, 0));
-    }
-}
-
-#[tokio::test]
-async fn passwords_are_said_by_plain_or_login_and_a_refusal_stops_the_lane() {
-    for (offers, script_reply, lane, spoken) in [
-        (&["AUTH LOGIN PLAIN"][..], None, LaneVerdict::Go, "AUTH PLAIN AGVycABzM2NyZXQ="),
-        (&["AUTH=LOGIN"], Some(("AUTH LOGIN", "334 VXNlcm5hbWU6")), LaneVerdict::Go, "czNjcmV0"),
-        (&["AUTH PLAIN"], Some(("AUTH", "535 5.7.8 wrong")), LaneVerdict::NeedsAdministrator, "AUTH PLAIN"),
-        (&["AUTH PLAIN"], Some(("AUTH", "454 4.7.0 later")), LaneVerdict::Throttled(None), "AUTH PLAIN"),
-        (&["AUTH GSSAPI"], None, LaneVerdict::NeedsAdministrator, "EHLO"),
-        (&[], None, LaneVerdict::NeedsAdministrator, "EHLO"),
-    ] {
-        let mut script = Script::new(offers);
-        if let Some((command, reply)) = script_reply {
-            script = script.on(command, reply).on("ZXJw", "334 UGFzc3dvcmQ6");
-        }
-        let peer = Peer::start(script).await;
-        let bench = Bench::of(target(peer.port, Security::None, password(), &Network::default()), Service::SmtpServer);
-        let verdict = bench.send(&["a@x.test"]).await;
-        assert_eq!(verdict.lane, lane, "{offers:?}");
-        assert!(peer.commands(spoken) == 1, "{offers:?}");
-        assert!(!format!("{verdict:?}").contains("s3cret"));
-    }
-}
-
-#[tokio::test]
-async fn exchanges_sentences_are_told_apart() {
-    use LaneVerdict::{MessageOnly, NeedsAdministrator, QuotaUsedUp, Throttled};
-    for (step, reply, lane, words) in [
-        (
-            "EHLO",
-            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled",
-            NeedsAdministrator,
-            "Set-TransportConfig",
-        ),
-        (
-            "EHLO",
-            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.",
-            NeedsAdministrator,
-            "Set-CASMailbox",
-        ),
-        (
-            "EHLO",
-            "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
-            NeedsAdministrator,
-            "no password",
-        ),
-        (
-            "EHLO",
-            "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully.",
-            NeedsAdministrator,
-            "sign-in log",
-        ),
-        ("EHLO", "535 5.7.3 Authentication unsuccessful [AM0PR10CA0041]", NeedsAdministrator, "SMTP.SendAsApp"),
-        ("EHLO", "432 4.3.2 Concurrent connection limit exceeded", Throttled(None), "in_flight"),
-        ("MAIL", "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", Throttled(None), "in_flight"),
-        ("MAIL", "530 5.7.57 Client not authenticated to send mail", NeedsAdministrator, "authenticate"),
-        ("MAIL", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", MessageOnly, "Send As"),
-        (
-            ".",
-            "554 5.2.252 SendAsDenied; a not allowed to send as b; STOREDRV.Submission.Exception:SendAsDeniedException",
-            MessageOnly,
-            "Send As",
-        ),
-        (".", "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException", QuotaUsedUp(None), "Wait"),
-        (
-            ".",
-            "554 5.2.2 mailbox full; QuotaExceededException.MapiExceptionShutoffQuotaExceeded",
-            NeedsAdministrator,
-            "Sent Items",
-        ),
-        ("MAIL", "550 5.1.8 Access denied, bad outbound sender", NeedsAdministrator, "Restricted entities"),
-        (".", "550 5.7.705 Access denied, tenant has exceeded threshold", QuotaUsedUp(None), "Microsoft"),
-        (".", "550 5.7.233 Access denied, tenant has exceeded external recipient rate", QuotaUsedUp(None), "bulk"),
-        (".", "550 5.7.708 Access denied, traffic not accepted from this IP", NeedsAdministrator, "support request"),
-        (
-            "MAIL",
-            "550 5.7.30 Basic authentication is not supported for Client Submission.",
-            NeedsAdministrator,
-            "no password",
-        ),
-    ] {
-        let peer = Peer::start(Script::new(&ALL).on(step, reply)).await;
-        let target = target(peer.port, Security::None, Login::None, &Network::default());
-        let verdict = Bench::of(target, Service::Exchange).send(&["a@x.test"]).await;
-        assert_eq!(verdict.lane, lane, "{reply}");
-        let is_refused = matches!(verdict.outcomes[0], RecipientOutcome::Refused(_));
-        assert_eq!(is_refused, lane == MessageOnly, "{reply}");
-        let explanation = verdict.explanation.unwrap();
-        assert!(explanation.fix.contains(words), "{reply}\n{}", explanation.fix);
-        assert!(explanation.what.contains(reply.split(' ').nth(1).unwrap()), "{}", explanation.what);
-    }
-}
-
-#[tokio::test]
-async fn the_mailbox_refused_as_its_own_sender_is_for_an_administrator() {
-    let script =
-        Script::new(&ALL).on("MAIL", "550 5.7.60 SMTP; Client does not have permissions to send as this sender");
-    let peer = Peer::start(script).await;
-    let target = target(peer.port, Security::None, Login::None, &Network::default());
-    let bench = Bench { policy: FromPolicy::Rewrite, ..Bench::of(target, Service::Exchange) };
-    let verdict = bench.send(&["a@x.test"]).await;
-    assert_eq!((verdict.lane, verdict.outcomes[0]), (LaneVerdict::NeedsAdministrator, RecipientOutcome::Deferred));
 }
 
 #[tokio::test]
