@@ -37,7 +37,6 @@ pub struct Capability {
 /// Every service, those of later versions too: a form shows what is to come, and cannot choose it.
 pub fn list_services() -> Vec<ServiceView> {
     let can = |name| Capability { name, is_available: true };
-    let later = |name| Capability { name, is_available: false };
     let view = |service: Service| {
         let (authentication, permissions, capabilities) = match service {
             Service::GraphApi => (
@@ -48,7 +47,9 @@ pub fn list_services() -> Vec<ServiceView> {
             Service::Exchange => {
                 ("OAuth 2.0", vec![Permission::Application], vec![can("Send mail"), can("Large messages")])
             }
-            Service::SmtpServer => ("User name and password, or none", Vec::new(), vec![later("Send mail")]),
+            Service::SmtpServer => {
+                ("User name and password, or none", Vec::new(), vec![can("Send mail"), can("Large messages")])
+            }
         };
         ServiceView {
             service,
