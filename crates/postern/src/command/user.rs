@@ -11,7 +11,7 @@ use admin::people::{
 use admin::{Actor, Role};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use store::Store;
 
