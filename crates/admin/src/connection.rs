@@ -41,6 +41,9 @@ pub struct ConnectionSummary {
     pub delivery: Delivery,
     pub on_uncertain: OnUncertain,
     pub in_flight: u32,
+    /// Of Graph, where it is not the usual: octets of message in one request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_max_bytes: Option<u64>,
     /// Of the service *SMTP Server*.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp_server: Option<SmtpServerView>,
@@ -169,6 +172,7 @@ fn summary(settings: &Settings, connection: &Connection) -> ConnectionSummary {
         delivery: connection.delivery,
         on_uncertain: connection.on_uncertain,
         in_flight: connection.in_flight,
+        mime_max_bytes: connection.mime_max_bytes,
         smtp_server: connection.smtp.as_ref().map(SmtpServerView::from),
         used_by: used_by.chain(by_routes.map(|route| format!("route {}", route.name))).collect(),
     }

@@ -170,6 +170,7 @@ fn connection(settings: &Settings, connection: &Connection) -> Described {
         plain("on_uncertain", connection.on_uncertain),
         plain("in_flight", connection.in_flight),
     ];
+    fields.extend(connection.mime_max_bytes.map(|bytes| plain("mime_max_bytes", bytes)));
     if let Some(server) = &connection.smtp {
         fields.extend([
             plain("host", &server.host),

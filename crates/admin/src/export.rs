@@ -88,6 +88,7 @@ fn connection(text: &mut String, settings: &Settings, connection: &Connection) {
     put(text, "delivery", connection.delivery);
     put(text, "on_uncertain", connection.on_uncertain);
     put(text, "in_flight", connection.in_flight);
+    put_some(text, "mime_max_bytes", connection.mime_max_bytes);
     if let Some(server) = &connection.smtp {
         put(text, "host", &server.host);
         put(text, "port", server.port);

@@ -86,6 +86,8 @@ pub struct ConnectionEntry {
     #[serde(default)]
     pub on_uncertain: OnUncertain,
     pub in_flight: Option<u32>,
+    /// Of Graph: octets of message in one request.
+    pub mime_max_bytes: Option<u64>,
     // Of "SMTP Server" alone; a password that is left out stays as it is.
     pub host: Option<String>,
     pub port: Option<u16>,

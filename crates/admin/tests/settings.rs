@@ -235,11 +235,14 @@ async fn an_smtp_server_is_kept_with_its_password_sealed_and_never_shown() {
 #[tokio::test]
 async fn tracked_delivery_and_large_messages_can_be_chosen_for_graph() {
     let gateway = Gateway::new();
-    let more = SETUP.replace("large_messages = true", "large_messages = true\ndelivery = 'tracked'");
+    let more =
+        SETUP.replace("large_messages = true", "large_messages = true\ndelivery = 'tracked'\nmime_max_bytes = 2300000");
     assert_ne!(more, SETUP);
     gateway.apply(&more).await;
     let kept = gateway.store.settings().borrow().connections[0].clone();
     assert_eq!((kept.delivery, kept.takes_large_apart()), (settings::Delivery::Tracked, true));
+    assert_eq!(kept.mime_limit(), 2_300_000);
+    assert!(gateway.apply(&gateway.export()).await.diff.is_empty(), "an export says all of it");
 }
 
 #[tokio::test]
@@ -257,6 +260,8 @@ async fn what_this_version_cannot_do_is_refused_and_never_ignored() {
         (format!("{connection}delivery = 'tracked'\npermission = 'delegated'"), "tracked"),
         (connection.replace("Graph API", "Exchange") + "delivery = 'tracked'", "tracked"),
         (format!("{connection}in_flight = 9"), "in_flight"),
+        (format!("{connection}mime_max_bytes = 3145729"), "mime_max_bytes"), // more than Graph takes
+        (format!("{SERVER}host='h'\nmime_max_bytes = 100000"), "mime_max_bytes"), // SMTP knows no such limit
         (connection.replace("tenant='Contoso'\n", ""), "no tenant"),
         (connection.replace("Graph API", "Exchange") + "permission = 'delegated'", "delegated"),
         (connection.replace("Graph API", "Exchange") + "in_flight = 4", "in_flight"), // three connections of a mailbox

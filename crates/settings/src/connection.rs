@@ -115,6 +115,10 @@ pub struct Connection {
     pub on_uncertain: OnUncertain,
     /// Attempts under way at once per mailbox.
     pub in_flight: u32,
+    /// Of [`Service::GraphApi`]: octets of message that go in one request; `None`: [`GRAPH_MIME_MAX_BYTES`]. Microsoft does not say
+    /// where exactly its limit is, and some tenants seem to have a lower one.
+    #[serde(default)]
+    pub mime_max_bytes: Option<u64>,
     /// Present for [`Service::SmtpServer`].
     pub smtp: Option<SmtpServer>,
 }
@@ -129,6 +133,11 @@ impl Connection {
     /// Microsoft allows four requests at once on a mailbox; one is left for the doctor and other software.
     pub const DEFAULT_IN_FLIGHT: u32 = 3;
 
+    /// Octets of message that go in one Graph request.
+    pub fn mime_limit(&self) -> u64 {
+        self.mime_max_bytes.unwrap_or(GRAPH_MIME_MAX_BYTES)
+    }
+
     /// Whether what does not fit one Graph request is sent as a draft with separate attachments. With delegated permission it
     /// is not: the consent that users give does not cover `Mail.ReadWrite`.
     pub fn takes_large_apart(&self) -> bool {
@@ -139,7 +148,7 @@ impl Connection {
     pub fn max_message_bytes(&self) -> Option<u64> {
         match self.service {
             Service::GraphApi if self.takes_large_apart() => Some(GRAPH_LARGE_MAX_BYTES),
-            Service::GraphApi => Some(GRAPH_MIME_MAX_BYTES),
+            Service::GraphApi => Some(self.mime_limit()),
             Service::Exchange | Service::SmtpServer => None,
         }
     }

@@ -109,6 +109,7 @@ mod tests {
             delivery: Delivery::Standard,
             on_uncertain: OnUncertain::Retry,
             in_flight: Connection::DEFAULT_IN_FLIGHT,
+            mime_max_bytes: None,
             smtp: None,
         }
     }

@@ -2,7 +2,7 @@
 
 mod smtp_server;
 
-use settings::{Connection, ConnectionId, Delivery, Permission, Service, TenantId};
+use settings::{Connection, ConnectionId, Delivery, GRAPH_MIME_MAX_BYTES, Permission, Service, TenantId};
 
 use super::plan::{Draft, new_id};
 use super::references;
@@ -31,6 +31,7 @@ pub(crate) fn put(
     let name = name(entry);
     refuse_what_is_not_there_yet(&name, entry)?;
     let in_flight = in_flight(&name, entry)?;
+    let mime_max_bytes = mime_max_bytes(&name, entry)?;
     let tenant = tenant(draft, &name, entry)?;
     let position = draft.settings.connections.iter().position(|it| Some(&it.id) == known.as_ref());
     let known_server = position.and_then(|index| draft.settings.connections.get(index)?.smtp.clone());
@@ -47,6 +48,7 @@ pub(crate) fn put(
         delivery: entry.delivery,
         on_uncertain: entry.on_uncertain,
         in_flight,
+        mime_max_bytes,
         smtp,
     };
     match position.and_then(|index| draft.settings.connections.get_mut(index)) {
@@ -54,6 +56,20 @@ pub(crate) fn put(
         None => draft.settings.connections.push(connection),
     }
     Ok(id)
+}
+
+/// Below this nearly every message would be taken apart.
+const MIME_MAX_BYTES_AT_LEAST: u64 = 64 * 1024;
+
+fn mime_max_bytes(name: &str, entry: &ConnectionEntry) -> Result<Option<u64>, Refused> {
+    let Some(bytes) = entry.mime_max_bytes else { return Ok(None) };
+    if entry.service == Service::GraphApi && (MIME_MAX_BYTES_AT_LEAST..=GRAPH_MIME_MAX_BYTES).contains(&bytes) {
+        return Ok(Some(bytes));
+    }
+    let range = format!("{MIME_MAX_BYTES_AT_LEAST} and {GRAPH_MIME_MAX_BYTES}");
+    let what = format!("connection '{name}': mime_max_bytes = {bytes} is not between {range}, for Microsoft Graph");
+    let fix = "Graph takes 4 MiB of base64 in one request, which is 3 MiB of message; leave it out for that.";
+    Err(Refused::new(what, fix).at("mime_max_bytes"))
 }
 
 fn in_flight(name: &str, entry: &ConnectionEntry) -> Result<u32, Refused> {

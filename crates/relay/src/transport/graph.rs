@@ -20,7 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use graph::{DraftContent, FailureClass, GraphError, GraphMail, MailboxSegment, MimeBody, MimeSource as _, Traces};
 use mail::Address;
-use settings::{Connection, Delivery as Choice, GRAPH_MIME_MAX_BYTES, OnUncertain};
+use settings::{Connection, Delivery as Choice, OnUncertain};
 use store::{MessageRecord, RecipientOutcome};
 use tokio::sync::Semaphore;
 
@@ -98,7 +98,7 @@ impl GraphTransport {
         if !self.connection.takes_large_apart() {
             return Ok(true);
         }
-        let limit = MimeBody::request_bytes_for(GRAPH_MIME_MAX_BYTES);
+        let limit = MimeBody::request_bytes_for(self.connection.mime_limit());
         let added = u64::try_from(attempt.message.added_header.len()).unwrap_or(u64::MAX);
         let at_most = attempt.record.size_bytes.saturating_add(added).saturating_add(HEADER_GROWTH_BYTES);
         if MimeBody::request_bytes_for(at_most) <= limit {

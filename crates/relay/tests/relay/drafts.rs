@@ -4,7 +4,7 @@ use sandbox::{Fault, FaultKind};
 use settings::{Delivery, OnUncertain};
 use store::MessageState;
 
-use crate::rig::drafting::{MIB, Rig, SMALL, assert_whole, letter, tenant};
+use crate::rig::drafting::{MIB, Rig, SMALL, assert_whole, change_connection, letter, tenant};
 use crate::rig::tenant::MAILBOX;
 
 #[tokio::test]
@@ -37,6 +37,16 @@ async fn what_fits_one_request_still_goes_as_mime_with_its_bytes() {
     rig.until_settled(id).await;
     assert!(rig.only_message().ends_with(SMALL));
     assert_eq!(rig.sandbox.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_limit_of_one_request_can_be_set_lower() {
+    let rig = Rig::new(Delivery::Standard, true).await;
+    change_connection(&rig.store, |connection| connection.mime_max_bytes = Some(100_000)).await;
+    let id = rig.enqueue(&letter(&[90_000]), &["a@x.test"], MAILBOX).await;
+    rig.until_settled(id).await;
+    assert_whole(&rig.only_message(), &[90_000]);
+    assert_eq!(rig.sandbox.deliveries()[0].form, "json");
 }
 
 #[tokio::test]

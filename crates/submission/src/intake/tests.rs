@@ -49,6 +49,7 @@ async fn messages_take_the_route_of_their_header_from() {
         delivery: Delivery::Standard,
         on_uncertain: OnUncertain::Retry,
         in_flight: Connection::DEFAULT_IN_FLIGHT,
+        mime_max_bytes: None,
         smtp: None,
     };
     let emails = Emails {

@@ -180,6 +180,10 @@ pub(in crate::api) struct ConnectionView {
     on_uncertain: OnUncertainName,
     /// Attempts at once per mailbox.
     in_flight: u32,
+    /// Of Microsoft Graph, where it is not the usual: bytes of message in one request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    mime_max_bytes: Option<u64>,
     /// Of the service SMTP Server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -231,6 +235,9 @@ pub(in crate::api) struct ConnectionEntry {
     on_uncertain: Option<OnUncertainName>,
     #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
     in_flight: Option<u32>,
+    /// Of Microsoft Graph: bytes of message in one request; 3145728 if left out.
+    #[schema(minimum = 0)]
+    mime_max_bytes: Option<u64>,
     host: Option<String>,
     #[schema(minimum = 0, maximum = 65535)]
     port: Option<u16>,

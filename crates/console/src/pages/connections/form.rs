@@ -33,6 +33,8 @@ pub(in crate::pages) struct ConnectionForm {
     #[serde(default)]
     in_flight: String,
     #[serde(default)]
+    mime_max_bytes: String,
+    #[serde(default)]
     delivery: String,
     pub(super) version: Option<u64>,
     pub(super) then: Option<String>,
@@ -57,6 +59,7 @@ impl ConnectionForm {
             large_messages: String::new(),
             on_uncertain: "retry".to_owned(),
             in_flight: String::new(),
+            mime_max_bytes: String::new(),
             delivery: "standard".to_owned(),
             version: Some(version),
             then: None,
@@ -83,6 +86,7 @@ impl ConnectionForm {
             large_messages: if known.large_messages { "on" } else { "" }.to_owned(),
             on_uncertain: on_uncertain.to_owned(),
             in_flight: known.in_flight.to_string(),
+            mime_max_bytes: known.mime_max_bytes.map(|bytes| bytes.to_string()).unwrap_or_default(),
             delivery: delivery.to_owned(),
             server: SmtpServerFields::of(known.smtp_server.as_ref()),
             ..Self::empty(tenants, version)
@@ -108,6 +112,7 @@ impl ConnectionForm {
         let service = self.service().ok_or_else(unknown)?;
         let tenant = tenants.iter().find(|tenant| tenant.id == self.tenant && service.needs_tenant());
         let in_flight = optional(&self.in_flight).map(|text| text.parse()).transpose();
+        let mime_max_bytes = optional(&self.mime_max_bytes).map(|text| text.parse()).transpose();
         let server = if service == Service::SmtpServer { self.server.read()? } else { SmtpServerEntry::default() };
         Ok(ConnectionEntry {
             name: optional(&self.name),
@@ -119,6 +124,9 @@ impl ConnectionForm {
             on_uncertain: if self.on_uncertain == "hold" { OnUncertain::Hold } else { OnUncertain::Retry },
             in_flight: in_flight
                 .map_err(|_| Refused::new("this is no number", "Write a whole number, as 3.").at("in_flight"))?,
+            mime_max_bytes: mime_max_bytes.map_err(|_| {
+                Refused::new("this is no number", "Write a number of bytes, as 2300000.").at("mime_max_bytes")
+            })?,
             host: server.host,
             port: server.port,
             security: server.security,
@@ -155,7 +163,7 @@ impl ConnectionForm {
         fields.into_iter().map(shown).collect()
     }
 
-    fn behaviour_fields(&self) -> [Field; 6] {
+    fn behaviour_fields(&self) -> [Field; 7] {
         let permissions = vec![
             Choice::new("application", "Application: Postern signs in as the app, without a person"),
             Choice::new("delegated", "Delegated: a person signs in once, mail leaves on their behalf"),
@@ -175,6 +183,9 @@ impl ConnectionForm {
             Field::check("large_messages", "Large messages", self.large_messages == "on")
                 .shown_when("service", GRAPH)
                 .hint("May ask for Mail.ReadWrite, to send what does not fit into one request (about 3 MB)."),
+            Field::number("mime_max_bytes", "Largest message in one request, in bytes", &self.mime_max_bytes)
+                .shown_when("service", GRAPH)
+                .hint("Left empty: 3145728, as much as Graph takes."),
             Field::select("delivery", "Delivery", &self.delivery, delivery).shown_when("service", GRAPH),
             Field::select("on_uncertain", "When it is uncertain whether a message left", &self.on_uncertain, uncertain),
             Field::number("in_flight", "Requests at once per mailbox", &self.in_flight).hint(

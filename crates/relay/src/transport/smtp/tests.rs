@@ -60,6 +60,7 @@ fn connection(service: Service) -> Connection {
         delivery: Mode::Standard,
         on_uncertain: OnUncertain::Retry,
         in_flight: 3,
+        mime_max_bytes: None,
         smtp: None,
     }
 }

@@ -10,7 +10,7 @@ use mail::{Address, Envelope, MessageId};
 use mail_parser::{MessageParser, MimeHeaders as _};
 use relay::{Backoff, Connections, Limits, Network, Relay, RelayConfig, Running};
 use sandbox::{Config, Sandbox};
-use settings::{ConnectionId, Delivery, OnUncertain, RoutedTo};
+use settings::{Connection, ConnectionId, Delivery, OnUncertain, RoutedTo};
 use store::sqlite::SqliteStore;
 use store::{AuditEntry, MessageDetail, NewMessage, NodeId, Priority, SettingsChange, Store, Via};
 use tokio::runtime::Runtime;
@@ -33,6 +33,20 @@ pub(crate) fn tenant(roles: &[&str]) -> Config {
     config.limits.requests_per_window = 1_000_000;
     config.limits.upload_bytes_per_window = u64::MAX / 2;
     config
+}
+
+pub(crate) async fn change_connection(store: &Arc<dyn Store>, change: impl FnOnce(&mut Connection)) {
+    let settings = Arc::clone(&store.settings().borrow());
+    let mut connection = settings.connections[0].clone();
+    change(&mut connection);
+    let audit = AuditEntry {
+        at: Timestamp::now(),
+        actor: "test".into(),
+        action: "set up".into(),
+        detail: serde_json::Value::Null,
+    };
+    let change = vec![SettingsChange::PutConnection(connection)];
+    store.change_settings(settings.version, change, audit).await.unwrap();
 }
 
 impl Drop for Rig {
@@ -58,18 +72,11 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
         set_up(&store, &sandbox.base_url, "sandbox-secret").await;
-        let settings = Arc::clone(&store.settings().borrow());
-        let mut connection = settings.connections[0].clone();
-        (connection.delivery, connection.large_messages, connection.on_uncertain) =
-            (delivery, large_messages, on_uncertain);
-        let audit = AuditEntry {
-            at: Timestamp::now(),
-            actor: "test".into(),
-            action: "set up".into(),
-            detail: serde_json::Value::Null,
-        };
-        let change = vec![SettingsChange::PutConnection(connection)];
-        store.change_settings(settings.version, change, audit).await.unwrap();
+        change_connection(&store, |connection| {
+            (connection.delivery, connection.large_messages) = (delivery, large_messages);
+            connection.on_uncertain = on_uncertain;
+        })
+        .await;
         let mut rig = Self { sandbox, store, relay: None, _folder: folder };
         rig.start_relay().await;
         rig

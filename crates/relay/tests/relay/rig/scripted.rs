@@ -50,6 +50,7 @@ impl Bench {
             delivery: DeliveryMode::Standard,
             on_uncertain: OnUncertain::Retry,
             in_flight: 3,
+            mime_max_bytes: None,
             smtp: None,
         };
         bench.change(vec![SettingsChange::PutConnection(connection), SettingsChange::PutEmails(Self::emails())]).await;

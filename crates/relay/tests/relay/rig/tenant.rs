@@ -148,6 +148,7 @@ pub(crate) async fn set_up(store: &Arc<dyn Store>, base_url: &str, secret: &str)
         delivery: Delivery::Standard,
         on_uncertain: OnUncertain::Retry,
         in_flight: 3,
+        mime_max_bytes: None,
         smtp: None,
     };
     let emails = Emails {
