@@ -36,7 +36,8 @@ fn shown(part: usize, name: &str, kind: &str, id: &str) -> (usize, String, Strin
 
 /// A multipart of these parts, each with its header.
 fn multipart(kind: &str, boundary: &str, parts: &[&str]) -> String {
-    let parts: String = parts.iter().map(|part| format!("--{boundary}\n{part}\n")).collect();
+    let parts: Vec<String> = parts.iter().map(|part| format!("--{boundary}\n{part}\n")).collect();
+    let parts = parts.concat();
     format!("Content-Type: multipart/{kind}; boundary={boundary}\n\n{parts}--{boundary}--\n")
 }
 
@@ -200,9 +201,12 @@ fn importance_is_found_in_all_its_spellings() {
     }
 }
 
+/// Bytes, the character set that is said, and the text.
+type Case = (&'static [u8], Option<&'static str>, Result<&'static str, Unsupported>);
+
 #[test]
 fn text_is_read_in_its_character_set() {
-    let table: [(&[u8], Option<&str>, Result<&str, Unsupported>); 7] = [
+    let table: [Case; 7] = [
         (b"gr\xfcn", Some("ISO-8859-1"), Ok("grün")),
         (b"\x80 5", Some("windows-1252"), Ok("€ 5")),
         ("grün".as_bytes(), None, Ok("grün")),

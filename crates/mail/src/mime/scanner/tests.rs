@@ -46,9 +46,12 @@ fn parts_are_found_where_they_lie_and_inner_messages_stay_closed() {
     );
 }
 
+/// A message, its parts, and why it is here.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 #[test]
 fn odd_messages_are_read_as_everybody_reads_them() {
-    let table: [(&str, &[(&str, &str)], &str); 6] = [
+    let table: [Case; 6] = [
         ("Subject: x\r\n\r\nhello\r\n", &[("text/plain", "hello\r\n")], "no MIME at all"),
         ("Subject: x\r\n", &[("text/plain", "")], "nothing but a header"),
         ("\r\n--a\r\n", &[("text/plain", "--a\r\n")], "a delimiter of nothing is text"),
@@ -90,8 +93,8 @@ fn a_line_without_end_is_not_kept() {
 fn more_structure_than_anybody_sends_is_refused() {
     let parts = format!("Content-Type: multipart/mixed; boundary=a\r\n\r\n{}", "--a\r\n\r\n".repeat(300));
     assert_eq!(Scanner::default().push(parts.as_bytes()), Err(TooComplex::Parts));
-    let deep: String =
-        (0..40).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n")).collect();
+    let level = |n: u32| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n");
+    let deep = (0..40).map(level).collect::<Vec<_>>().concat();
     assert_eq!(Scanner::default().push(deep.as_bytes()), Err(TooComplex::Depth));
     let long = vec![b'x'; MAX_HEADER_BYTES + 1];
     assert_eq!(Scanner::default().push(&long), Err(TooComplex::Headers));
@@ -102,7 +105,9 @@ proptest! {
     fn every_part_is_found_with_its_bytes_in_any_pieces(
         texts in proptest::collection::vec("[a\r\n -]{0,300}", 1..5), piece in 1_usize..400,
     ) {
-        let parts: String = texts.iter().map(|text| format!("--=_b\r\nContent-Type: x/y\r\n\r\n{text}\r\n")).collect();
+        let parts: Vec<String> =
+            texts.iter().map(|text| format!("--=_b\r\nContent-Type: x/y\r\n\r\n{text}\r\n")).collect();
+        let parts = parts.concat();
         let message = format!("Content-Type: multipart/mixed; boundary=\"=_b\"\r\n\r\n{parts}--=_b--\r\n");
         let found: Vec<String> = contents(message.as_bytes(), piece).into_iter().skip(1).map(|(_, text)| text).collect();
         prop_assert_eq!(&found, &texts);
