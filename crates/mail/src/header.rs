@@ -84,7 +84,7 @@ impl Other<'_> {
     /// A reader that ignores white space, control characters and stray colons, or for whom a bare CR ends a line, would
     /// find the field `name` (lower case) here.
     pub fn reads_as(&self, name: &str) -> bool {
-        self.text.split(|byte| *byte == b'\r').any(|part| reads_as(part, name))
+        reads_as(self.text, name) || self.text.split(|byte| *byte == b'\r').any(|part| reads_as(part, name))
     }
 }
 

@@ -207,6 +207,12 @@ fn mailbox_text() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn a_bare_cr_within_the_name_is_noise_to_some_readers() {
+    let only: Address = "a@x.test".parse().unwrap();
+    assert_eq!(&*align_recipients(b":To\r:eve@z.test,\r\n\r\n", &[&only]), b"Bcc: a@x.test\r\n\r\n");
+}
+
 fn header_line() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec![
         "To",
