@@ -54,26 +54,39 @@ pub(super) fn read(
             "Use security = \"starttls\" or \"implicit\"; \"none\" with a username is for loopback addresses.",
         ));
     }
-    let password = match (&username, &entry.password) {
-        (None, None) => None,
-        (None, Some(_)) => return Err(refused("username", "there is a password and no username", "Add username.")),
+    let password = password(draft, id, name, entry, username.as_deref(), host, known)?;
+    Ok(Some(SmtpServer { host: host.to_owned(), port, security, username, password }))
+}
+
+/// What is given, or what is kept for this very host.
+fn password(
+    draft: &Draft<'_>,
+    id: &ConnectionId,
+    name: &str,
+    entry: &ConnectionEntry,
+    username: Option<&str>,
+    host: &str,
+    known: Option<SmtpServer>,
+) -> Result<Option<Sealed>, Refused> {
+    let refused =
+        |field, what: &str, fix: &str| Refused::new(format!("connection '{name}': {what}"), fix.to_owned()).at(field);
+    match (username, &entry.password) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(refused("username", "there is a password and no username", "Add username.")),
         (Some(_), Some(value)) => {
             let known = known.and_then(|known| known.password);
-            Some(sealed(draft, id, name, value, known).map_err(|refusal| refusal.at("password"))?)
+            sealed(draft, id, name, value, known).map(Some).map_err(|refusal| refusal.at("password"))
         }
         (Some(_), None) => match known {
-            Some(SmtpServer { host: before, password: Some(sealed), .. }) if before == host => Some(sealed),
-            Some(SmtpServer { password: Some(_), .. }) => {
-                return Err(refused(
-                    "password",
-                    "the password that is kept was entered for another host",
-                    "Enter the password again.",
-                ));
-            }
-            _ => return Err(refused("password", "there is a username and no password", "Add password.")),
+            Some(SmtpServer { host: before, password: Some(sealed), .. }) if before == host => Ok(Some(sealed)),
+            Some(SmtpServer { password: Some(_), .. }) => Err(refused(
+                "password",
+                "the password that is kept was entered for another host",
+                "Enter the password again.",
+            )),
+            _ => Err(refused("password", "there is a username and no password", "Add password.")),
         },
-    };
-    Ok(Some(SmtpServer { host: host.to_owned(), port, security, username, password }))
+    }
 }
 
 /// The first key that only an SMTP server has.
