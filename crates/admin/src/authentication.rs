@@ -162,7 +162,7 @@ async fn audit(
     detail: serde_json::Value,
     at: Timestamp,
 ) -> Result<(), AdminError> {
-    tracing::info!(event = action, actor = actor.name());
+    tracing::info!(event = "grant_changed", action, actor = actor.name());
     let entry = AuditEntry { at, actor: actor.name().to_owned(), action: action.to_owned(), detail };
     Ok(store.record_audit(entry).await?)
 }

@@ -56,7 +56,13 @@ pub(crate) async fn change<T: Send>(
                 let after = store.settings().borrow().clone();
                 forget_groundless(store, actor, &current, &after, changing.now).await?;
                 let rerouted = relay::reroute_waiting(store).await?;
-                tracing::info!(event = changing.action, actor = actor.name(), version, rerouted);
+                tracing::info!(
+                    event = "settings_changed",
+                    action = changing.action,
+                    actor = actor.name(),
+                    version,
+                    rerouted
+                );
                 return Ok((Applied { diff: plan.diff, version, rerouted }, outcome));
             }
             Err(StoreError::SettingsChanged { .. }) if races < RACES => races += 1,

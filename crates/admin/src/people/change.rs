@@ -35,7 +35,7 @@ pub(super) async fn change<T, E: From<StoreError>>(
         let audit = entry(actor, action, decision.detail, now);
         match store.change_settings(current.version, decision.changes, audit).await {
             Ok(version) => {
-                tracing::info!(event = action, actor, version);
+                tracing::info!(event = "people_changed", action, actor, version);
                 return Ok(decision.outcome);
             }
             Err(StoreError::SettingsChanged { .. }) if races < RACES => races += 1,

@@ -130,7 +130,7 @@ async fn queue(
 ) -> Result<MessageId, AdminError> {
     let at = message.received_at;
     let (Enqueued::New(id) | Enqueued::Repeated(id)) = store.enqueue(message).await?;
-    tracing::info!(event = action, message_id = %id, actor = actor.name());
+    tracing::info!(event = "message_made", action, message_id = %id, actor = actor.name());
     let audit = AuditEntry { at, actor: actor.name().to_owned(), action: action.to_owned(), detail };
     store.record_audit(audit).await?;
     Ok(id)

@@ -86,8 +86,7 @@ fn health_readiness_and_figures_are_answered() {
     for line in ["postern_queue_messages{state=\"queued\"} 1", "postern_queue_oldest_seconds "] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
-    let (status, front) = http(server.http, "GET / HTTP/1.1", "");
-    assert!(status == 200 && front.contains("Postern"), "{front}");
+    assert_eq!(http(server.http, "GET / HTTP/1.1", "").0, 303, "to signing in");
     assert_eq!(http(server.http, "GET /nowhere HTTP/1.1", "").0, 404);
 }
 
@@ -159,7 +158,7 @@ async fn an_attempt_that_failed_is_explained_in_words_and_in_json() {
         ["send", "--from", "m@x.test", "--to", "anna@contoso.test", "--subject", "s", "--text", "x", "--json"];
     let sent = place.run(&arguments).ok().json();
     let failed = server.wait_for("attempt_failed");
-    assert_eq!(failed["message"], sent["id"]);
+    assert_eq!(failed["message_id"], sent["id"]);
     let id = sent["id"].as_str().unwrap();
     let shown = place.run(&["queue", "show", id]).ok().stdout;
     for words in ["attempt  ", "request-id", "ghost@contoso.test", "[ErrorInvalidUser]", "to do  "] {
