@@ -23,22 +23,35 @@ pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failur
     Ok(Arc::new(open_sqlite(config)?))
 }
 
+/// Opens the store to look at it, or to change what is in it. One that is not there has nothing to show: an empty
+/// answer out of the wrong folder would be a false all-clear.
+pub(crate) async fn open_existing(loaded: &Loaded) -> Result<Arc<dyn Store>, Failure> {
+    require_queue(loaded)?;
+    open_store(&loaded.config).await
+}
+
+/// Unless somebody named the folder, it must hold a queue already.
+fn require_queue(loaded: &Loaded) -> Result<(), Failure> {
+    let folder = &loaded.config.data_dir;
+    if loaded.names_data_dir || folder.join("postern.db").exists() || is_forbidden(folder) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!("the data folder {} holds no queue", folder.display()),
+        "Name the server's folder: --data-dir, POSTERN_DATA_DIR, or an absolute data_dir in /etc/postern/postern.toml.",
+    ))
+}
+
 pub(crate) fn open_sqlite(config: &Config) -> Result<SqliteStore, Failure> {
     require_sqlite(config)?;
     SqliteStore::open(&config.data_dir).map_err(|error| cannot_open(&config.data_dir, &error))
 }
 
-/// Opens the store to hand in a message. Unless somebody named the folder, it must hold a queue already: one that was
-/// made in whatever folder the caller happens to be in would be served by nobody.
+/// Opens the store to hand in a message. A queue that was made in whatever folder the caller happens to be in would be
+/// served by nobody.
 pub(crate) fn open_queue(loaded: &Loaded) -> Result<SqliteStore, Failure> {
-    let folder = &loaded.config.data_dir;
-    become_owner_of(folder)?;
-    if !loaded.names_data_dir && !folder.join("postern.db").exists() && !is_forbidden(folder) {
-        return Err(Failure::new(
-            format!("the data folder {} holds no queue", folder.display()),
-            "Name the server's folder: --data-dir, POSTERN_DATA_DIR, or an absolute data_dir in /etc/postern/postern.toml.",
-        ));
-    }
+    become_owner_of(&loaded.config.data_dir)?;
+    require_queue(loaded)?;
     open_sqlite(&loaded.config)
 }
 

@@ -108,7 +108,7 @@ fn deliver(options: &Options) -> Result<(), Trouble> {
                 None if forbidden => Err(Trouble::new(
                     Status::NoPermission,
                     failure.what,
-                    "Let this user into the folder's group, or set POSTERN_URL and POSTERN_TOKEN to hand in over HTTP.",
+                    "Set POSTERN_URL and POSTERN_TOKEN to hand in over HTTP, or run it as the folder's owner.",
                 )),
                 None => Err(Trouble::new(Status::TemporaryFailure, failure.what, failure.fix)),
             }

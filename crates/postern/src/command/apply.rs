@@ -17,7 +17,8 @@ Examples:
   CONTOSO_SECRET=... postern apply setup.toml
   postern apply setup.toml --dry-run
 
-Names are keys; what the file does not name is left alone, unless it says prune = true. A secret is
+Names are keys; what the file does not name is left alone, unless it says prune = true. What it names is
+replaced whole: a key that is left out gets its default, but a secret stays as it is. A secret is
 { env = \"NAME\" }, { file = \"PATH\" } or a string; one that is left out stays as it is.
 'postern export' writes the present settings in the same form.")]
 pub(crate) struct Options {

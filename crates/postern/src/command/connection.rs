@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use store::Explanation;
 
 use crate::config::Loaded;
-use crate::opening::{network, open_store};
+use crate::opening::{network, open_existing};
 use crate::terminal::{Failure, STATUS_FAILED, plain, say, say_json, table};
 
 #[derive(Debug, Subcommand)]
@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Show(One),
     /// Sign in for a delegated connection, with a code typed on another device
     Authenticate(authenticate::Options),
-    /// Ask Microsoft for a token, and show what it allows
+    /// Ask Microsoft for a token, or the SMTP server for a session, and show what it allows
     Test(One),
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct One {
 pub(crate) fn run(command: &Command, loaded: &Loaded) -> Result<(), Failure> {
     let actor = Actor::command_line();
     super::block_on(async {
-        let store = open_store(&loaded.config).await?;
+        let store = open_existing(loaded).await?;
         match command {
             Command::List { json } => show_list(&list_connections(&*store, &actor)?, *json),
             Command::Show(one) => show(&connection_standing(&*store, &actor, &one.name).await?, one.json),

@@ -46,7 +46,7 @@ const ADMINISTRATOR: &str = "admin";
 const ADMINISTRATOR_PASSWORD: &str = "demo of postern";
 
 pub(crate) fn run(options: &Options, data_dir: Option<&Path>) -> Result<(), Failure> {
-    logging::init(&Log { level: "warn".to_owned(), ..Log::default() })?;
+    logging::init(&Log { level: "warn,postern::serve::gateway=error".to_owned(), ..Log::default() })?;
     let temporary = tempfile::tempdir()?;
     let folder = data_dir.map_or_else(|| temporary.path().to_owned(), Path::to_owned);
     runtime()?.block_on(demo(options, folder))

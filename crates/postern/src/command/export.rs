@@ -6,7 +6,7 @@ use admin::{Actor, export};
 use clap::Args;
 
 use crate::config::Loaded;
-use crate::opening::open_store;
+use crate::opening::open_existing;
 use crate::terminal::{Failure, say};
 
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, loaded: &Loaded) -> Result<(), Failure> {
-    let text = super::block_on(async { Ok(export(&*open_store(&loaded.config).await?, &Actor::command_line())?) })?;
+    let text = super::block_on(async { Ok(export(&*open_existing(loaded).await?, &Actor::command_line())?) })?;
     match &options.out {
         None => say(text.trim_end()),
         Some(file) => std::fs::write(file, text).map_err(|error| {

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use mail::MessageId;
 
 use crate::config::{Config, Loaded};
-use crate::opening::open_store;
+use crate::opening::{open_existing, open_store};
 use crate::terminal::Failure;
 
 #[derive(Debug, Subcommand)]
@@ -41,7 +41,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command, loaded: &Loaded) -> Result<(), Failure> {
     use store::Operation;
     super::block_on(async {
-        let store = open_store(&loaded.config).await?;
+        let store = open_existing(loaded).await?;
         match command {
             Command::List(options) => listing::list(&*store, options).await,
             Command::Show(one) => listing::show(&*store, one).await,
