@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use store::{Counts, Explanation, MessageState};
 
+use super::welcome::{self, Progress};
 use crate::Console;
 use crate::error::{PageError, sentence};
 use crate::frame::{Frame, page};
@@ -76,6 +77,8 @@ struct Now {
 struct OverviewPage {
     frame: Frame,
     now: Now,
+    /// The first run, while it is unfinished.
+    first_run: Option<Progress>,
 }
 
 #[derive(Template)]
@@ -100,7 +103,9 @@ pub(super) async fn show(
     if headers.contains_key("hx-request") {
         return page(&NowPart { frame, now });
     }
-    page(&OverviewPage { frame, now })
+    let may_go_on = frame.may_administer() && !now.is_new;
+    let progress = if may_go_on { Some(welcome::progress(&console, &visitor).await?) } else { None };
+    page(&OverviewPage { frame, now, first_run: progress.filter(|progress| !progress.is_finished()) })
 }
 
 fn described(overview: &Overview, range: Range, now: Timestamp) -> Now {
