@@ -13,7 +13,7 @@ from tests.stage.process import REPOSITORY
 
 from . import postern  # noqa: F401  names the release build
 
-MESSAGES = 5_000
+MESSAGES = 1_000_000
 TIMES = 7
 # Nothing is old enough to be forgotten while it is asked for.
 KEEP = """\
