@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use admin::people::{SessionPolicy, SetupToken, needs_setup, purge_sessions};
 use console::{Console, ConsoleConfig, SmtpListener};
@@ -31,8 +31,6 @@ use crate::tls::Certificate;
 
 /// One server works on a data folder, so all its lanes are its own; the name stays the same over restarts.
 const NODE: &str = "server";
-/// A spool file that nothing names and nobody touched for a day was left by a crash.
-const ORPHAN_AGE: Duration = Duration::from_hours(24);
 const SESSIONS_LOOKED_AT: Duration = Duration::from_hours(1);
 
 pub(crate) struct Gateway {
@@ -112,15 +110,8 @@ impl Gateway {
     }
 }
 
-/// What is done besides: figures, and what a crash left behind.
+/// What is done besides: figures, and sessions that are over.
 async fn upkeep(store: Arc<SqliteStore>) {
-    if let Some(since) = SystemTime::now().checked_sub(ORPHAN_AGE) {
-        match store.remove_orphans(since).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(event = "spool_orphans_removed", removed),
-            Err(error) => tracing::error!(event = "spool_orphans_not_removed", %error),
-        }
-    }
     tokio::join!(super::metrics::keep_up(), forget_sessions(store));
 }
 
