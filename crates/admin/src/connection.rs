@@ -155,6 +155,8 @@ fn summary(settings: &Settings, connection: &Connection) -> ConnectionSummary {
     let (credential, client_secret_expires) = match tenant.and_then(|tenant| tenant.credential.as_ref()) {
         Some(Credential::ClientSecret { expires, .. }) => (Some("client secret"), *expires),
         Some(Credential::Certificate(_)) => (Some("certificate"), None),
+        Some(Credential::FederatedTokenFile { .. }) => (Some("federated token file"), None),
+        Some(Credential::ManagedIdentity) => (Some("managed identity"), None),
         None => (None, None),
     };
     let by_emails = settings.emails.service_connection.as_ref() == Some(&connection.id);

@@ -153,6 +153,11 @@ fn tenant(tenant: &Tenant) -> Described {
             fields.push(secret("certificate", Some(&certificate.certificate_pem)));
             fields.push(secret("private_key", Some(&certificate.private_key.box_base64)));
         }
+        Some(Credential::FederatedTokenFile { path }) => {
+            fields.push(plain("credential", "federated token file"));
+            fields.push(plain("federated_token_file", path));
+        }
+        Some(Credential::ManagedIdentity) => fields.push(plain("credential", "managed identity")),
     }
     let pending = tenant.pending_certificate.as_ref().map(|pending| pending.certificate_pem.as_str());
     fields.push(secret("pending_certificate", pending));
@@ -192,6 +197,9 @@ fn emails(settings: &Settings) -> Described {
         service_connection,
         connection_type,
         from_policy,
+        fallback: _,
+        hold_all: _,
+        redirect_all_to: _,
     } = &settings.emails;
     let connection =
         service_connection.as_ref().and_then(|id| settings.connection(id)).map(|connection| &connection.name);

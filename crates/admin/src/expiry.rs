@@ -84,6 +84,8 @@ fn end(tenant: &Tenant) -> Option<(&'static str, Timestamp)> {
             Some(("client secret", (*expires)?.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp()))
         }
         Credential::Certificate(certificate) => Some(("certificate", CertificateView::of(certificate)?.not_after)),
+        // Others see to it that these stay fresh.
+        Credential::FederatedTokenFile { .. } | Credential::ManagedIdentity => None,
     }
 }
 

@@ -74,6 +74,8 @@ fn tenant(text: &mut String, tenant: &Tenant) {
             put_some(text, "client_secret_expires", expires.as_ref());
         }
         Some(Credential::Certificate(_)) => left_out(text, "certificate", &tenant.name, "file"),
+        Some(Credential::FederatedTokenFile { path }) => put(text, "federated_token_file", &path.to_string_lossy()),
+        Some(Credential::ManagedIdentity) => put(text, "managed_identity", &true),
         None => {}
     }
 }

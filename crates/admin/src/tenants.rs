@@ -101,7 +101,7 @@ fn view(settings: &Settings, tenant: &Tenant) -> TenantView {
     let (has_client_secret, client_secret_expires, certificate) = match &tenant.credential {
         Some(Credential::ClientSecret { expires, .. }) => (true, *expires, None),
         Some(Credential::Certificate(certificate)) => (false, None, CertificateView::of(certificate)),
-        None => (false, None, None),
+        Some(Credential::FederatedTokenFile { .. } | Credential::ManagedIdentity) | None => (false, None, None),
     };
     TenantView {
         id: tenant.id.0.clone(),

@@ -160,7 +160,9 @@ pub fn cloud(choice: &settings::Cloud) -> Result<Cloud, RootError> {
 fn credential(tenant: &Tenant, key_ring: &KeyRing) -> Result<entra::Credential, UpstreamError> {
     let field = |field| SecretField { table: "tenant", id: tenant.id.0.clone(), field };
     match tenant.credential.as_ref() {
-        None => Err(UpstreamError::NoCredential(tenant.name.clone())),
+        None | Some(settings::Credential::FederatedTokenFile { .. } | settings::Credential::ManagedIdentity) => {
+            Err(UpstreamError::NoCredential(tenant.name.clone()))
+        }
         Some(settings::Credential::ClientSecret { secret, .. }) => {
             Ok(entra::Credential::ClientSecret(key_ring.open(&field("client_secret"), secret)?))
         }

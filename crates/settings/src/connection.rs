@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionType, Sealed, TenantId};
+use crate::{ConnectionNetwork, ConnectionType, Pace, Sealed, TenantId};
 
 /// Identity of a connection row; stable over renames. Part of a lane's key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ pub struct Connection {
     pub id: ConnectionId,
     pub name: String,
     pub service: Service,
-    /// Present when the service needs one.
+    /// Present when the service needs one, or when a server of one's own takes the tenant's tokens.
     pub tenant: Option<TenantId>,
     pub permission: Permission,
     /// May ask for `Mail.ReadWrite` to send what does not fit one Graph request.
@@ -119,6 +119,18 @@ pub struct Connection {
     /// where exactly its limit is, and some tenants seem to have a lower one.
     #[serde(default)]
     pub mime_max_bytes: Option<u64>,
+    /// Of [`Service::GraphApi`] with large messages: what its mailboxes may send at most, octets; `None`:
+    /// [`GRAPH_LARGE_MAX_BYTES`]. An administrator of Exchange Online can allow up to [`GRAPH_LARGE_MAX_BYTES_EVER`].
+    #[serde(default)]
+    pub large_max_bytes: Option<u64>,
+    /// `None`: as the gateway goes.
+    #[serde(default)]
+    pub network: Option<ConnectionNetwork>,
+    #[serde(default)]
+    pub pace: Pace,
+    /// Of [`Service::GraphApi`]: non-delivery reports are read from the sending mailboxes, which needs `Mail.Read`.
+    #[serde(default)]
+    pub read_bounces: bool,
     /// Present for [`Service::SmtpServer`].
     pub smtp: Option<SmtpServer>,
 }
@@ -129,9 +141,33 @@ pub const GRAPH_MIME_MAX_BYTES: u64 = 3 * 1024 * 1024;
 /// What a mailbox of Exchange Online may send unless its administrator allows more.
 pub const GRAPH_LARGE_MAX_BYTES: u64 = 35 * 1024 * 1024;
 
+/// What an administrator of Exchange Online can allow a mailbox at most.
+pub const GRAPH_LARGE_MAX_BYTES_EVER: u64 = 150 * 1024 * 1024;
+
 impl Connection {
     /// Microsoft allows four requests at once on a mailbox; one is left for the doctor and other software.
     pub const DEFAULT_IN_FLIGHT: u32 = 3;
+
+    /// A connection with every choice at its default.
+    pub fn new(id: ConnectionId, name: impl Into<String>, service: Service) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            service,
+            tenant: None,
+            permission: Permission::default(),
+            large_messages: false,
+            delivery: Delivery::default(),
+            on_uncertain: OnUncertain::default(),
+            in_flight: service.default_in_flight(),
+            mime_max_bytes: None,
+            large_max_bytes: None,
+            network: None,
+            pace: Pace::default(),
+            read_bounces: false,
+            smtp: None,
+        }
+    }
 
     /// Octets of message that go in one Graph request.
     pub fn mime_limit(&self) -> u64 {
@@ -147,7 +183,9 @@ impl Connection {
     /// The largest message the connection can carry, in octets as it leaves; `None`: it names no limit.
     pub fn max_message_bytes(&self) -> Option<u64> {
         match self.service {
-            Service::GraphApi if self.takes_large_apart() => Some(GRAPH_LARGE_MAX_BYTES),
+            Service::GraphApi if self.takes_large_apart() => {
+                Some(self.large_max_bytes.unwrap_or(GRAPH_LARGE_MAX_BYTES))
+            }
             Service::GraphApi => Some(self.mime_limit()),
             Service::Exchange | Service::SmtpServer => None,
         }
@@ -161,6 +199,10 @@ pub struct SmtpServer {
     pub security: Security,
     pub username: Option<String>,
     pub password: Option<Sealed>,
+    /// With a tenant: what its application asks a token for, to sign in with XOAUTH2 instead of a password, such as
+    /// `https://mail.contoso.test/.default`.
+    #[serde(default)]
+    pub oauth_scope: Option<String>,
 }
 
 /// How the session with an SMTP server is protected.

@@ -19,6 +19,15 @@ pub struct Emails {
     /// *SMTP Server Connection Type*
     pub connection_type: ConnectionType,
     pub from_policy: FromPolicy,
+    /// Connections to fall back to, in order, while [`Self::service_connection`] is broken.
+    #[serde(default)]
+    pub fallback: Vec<ConnectionId>,
+    /// For a testing environment: every message is held as it arrives, and sent only when somebody releases it.
+    #[serde(default)]
+    pub hold_all: bool,
+    /// For a testing environment: whoever a message is for, it is sent to this address alone.
+    #[serde(default)]
+    pub redirect_all_to: Option<Address>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

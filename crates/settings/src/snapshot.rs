@@ -4,8 +4,8 @@ use mail::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, AccountId, ApiToken, Connection, ConnectionId, Emails, Mailbox, Route, RoutedTo, SignIn, Tenant, TenantId,
-    User, UserId,
+    Account, AccountId, ApiToken, Connection, ConnectionId, Emails, Mailbox, Notices, Route, RoutedTo, SignIn, Tenant,
+    TenantId, User, UserId, Webhook, WebhookId,
 };
 
 /// One consistent snapshot. `version` grows with every change.
@@ -21,6 +21,10 @@ pub struct Settings {
     pub users: Vec<User>,
     pub api_tokens: Vec<ApiToken>,
     pub sign_in: SignIn,
+    #[serde(default)]
+    pub webhooks: Vec<Webhook>,
+    #[serde(default)]
+    pub notices: Notices,
 }
 
 /// Why no route takes a message. It stays queued until the settings do.
@@ -37,21 +41,33 @@ pub enum Unrouted {
 impl Settings {
     /// The way of a message whose header From is `sender` (`None`: the header has no usable From).
     pub fn route(&self, sender: Option<&Address>) -> Result<RoutedTo, Unrouted> {
+        let (first, _) = self.route_with_fallbacks(sender)?;
+        Ok(first)
+    }
+
+    /// The same, with the ways to fall back to, in order, while it is broken. All go from the same mailbox.
+    pub fn route_with_fallbacks(&self, sender: Option<&Address>) -> Result<(RoutedTo, Vec<RoutedTo>), Unrouted> {
         if !self.emails.enabled {
             return Err(Unrouted::Disabled);
         }
         let matching = sender.and_then(|sender| self.routes.iter().find(|route| route.sender.matches(sender)));
-        if let Some(route) = matching {
-            let mailbox = match &route.mailbox {
-                Mailbox::Sender => sender,
-                Mailbox::Address(address) => Some(address),
-            };
-            let mailbox = mailbox.cloned().ok_or(Unrouted::NoMailbox)?;
-            return Ok(RoutedTo { connection: route.service_connection.clone(), mailbox });
-        }
-        let connection = self.emails.service_connection.clone().ok_or(Unrouted::NoConnection)?;
-        let mailbox = self.emails.mailbox.clone().ok_or(Unrouted::NoMailbox)?;
-        Ok(RoutedTo { connection, mailbox })
+        let (connection, mailbox, fallback) = match matching {
+            Some(route) => {
+                let mailbox = match &route.mailbox {
+                    Mailbox::Sender => sender,
+                    Mailbox::Address(address) => Some(address),
+                };
+                (&route.service_connection, mailbox, &route.fallback)
+            }
+            None => {
+                let connection = self.emails.service_connection.as_ref().ok_or(Unrouted::NoConnection)?;
+                (connection, self.emails.mailbox.as_ref(), &self.emails.fallback)
+            }
+        };
+        let mailbox = mailbox.ok_or(Unrouted::NoMailbox)?;
+        let by = |connection: &ConnectionId| RoutedTo { connection: connection.clone(), mailbox: mailbox.clone() };
+        let fallbacks = fallback.iter().filter(|other| *other != connection && self.connection(other).is_some());
+        Ok((by(connection), fallbacks.map(by).collect()))
     }
 
     /// The largest message that some way out can carry, whoever sends it; `None`: no limit, or nothing is set up yet.
@@ -70,6 +86,10 @@ impl Settings {
 
     pub fn tenant(&self, id: &TenantId) -> Option<&Tenant> {
         self.tenants.iter().find(|tenant| tenant.id == *id)
+    }
+
+    pub fn webhook(&self, id: &WebhookId) -> Option<&Webhook> {
+        self.webhooks.iter().find(|webhook| webhook.id == *id)
     }
 
     pub fn account(&self, id: &AccountId) -> Option<&Account> {
@@ -94,24 +114,10 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Delivery, GRAPH_LARGE_MAX_BYTES, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, RouteId, SenderPattern, Service,
-    };
+    use crate::{GRAPH_LARGE_MAX_BYTES, GRAPH_MIME_MAX_BYTES, Permission, RouteId, SenderPattern, Service};
 
     fn connection(id: &str, service: Service) -> Connection {
-        Connection {
-            id: ConnectionId(id.into()),
-            name: id.into(),
-            service,
-            tenant: None,
-            permission: Permission::Application,
-            large_messages: false,
-            delivery: Delivery::Standard,
-            on_uncertain: OnUncertain::Retry,
-            in_flight: Connection::DEFAULT_IN_FLIGHT,
-            mime_max_bytes: None,
-            smtp: None,
-        }
+        Connection::new(ConnectionId(id.into()), id, service)
     }
 
     fn route(sender: &str, mailbox: Mailbox) -> Route {
@@ -148,6 +154,22 @@ mod tests {
         }
         // Without a usable From no pattern can match.
         assert_eq!(settings.route(None).unwrap().mailbox.as_str(), "noreply@contoso.test");
+    }
+
+    #[test]
+    fn fallbacks_keep_the_mailbox_and_leave_out_what_is_gone() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| ConnectionId((*id).into())).collect::<Vec<_>>();
+        let mut with_route = settings();
+        with_route.routes = vec![route("*@hr.test", Mailbox::Sender)];
+        with_route.routes[0].fallback = ids(&["gone", "hr", "main"]); // "hr" is the way itself
+        with_route.emails.fallback = ids(&["hr"]);
+        let shown = |sender: &str| {
+            let (first, others) = with_route.route_with_fallbacks(Some(&sender.parse().unwrap())).unwrap();
+            let all = std::iter::once(first).chain(others);
+            all.map(|way| format!("{} {}", way.connection, way.mailbox)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown("anna@hr.test"), ["hr anna@hr.test", "main anna@hr.test"]);
+        assert_eq!(shown("anna@x.test"), ["main noreply@contoso.test", "hr noreply@contoso.test"]);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use mail::MessageId;
 use serde::{Deserialize, Serialize};
 use settings::{
-    Account, AccountId, ApiToken, ApiTokenId, Connection, ConnectionId, Emails, Route, RoutedTo, Sealed, Settings,
-    SignIn, Tenant, TenantId, User, UserId,
+    Account, AccountId, ApiToken, ApiTokenId, Connection, ConnectionId, Emails, Notices, Route, RoutedTo, Sealed,
+    Settings, SignIn, Tenant, TenantId, User, UserId, Webhook, WebhookId,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -248,6 +248,9 @@ pub enum SettingsChange {
     PutApiToken(ApiToken),
     RemoveApiToken(ApiTokenId),
     PutSignIn(SignIn),
+    PutWebhook(Webhook),
+    RemoveWebhook(WebhookId),
+    PutNotices(Notices),
 }
 
 /// Who changed what; secrets already masked.

@@ -49,6 +49,10 @@ pub(crate) fn put(
         on_uncertain: entry.on_uncertain,
         in_flight,
         mime_max_bytes,
+        large_max_bytes: None,
+        network: None,
+        pace: settings::Pace::default(),
+        read_bounces: false,
         smtp,
     };
     match position.and_then(|index| draft.settings.connections.get_mut(index)) {

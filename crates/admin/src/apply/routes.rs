@@ -24,6 +24,9 @@ pub(crate) fn emails(settings: &Settings, entry: &EmailsEntry) -> Result<Emails,
         service_connection,
         connection_type: entry.connection_type,
         from_policy: entry.from_policy,
+        fallback: settings.emails.fallback.clone(),
+        hold_all: settings.emails.hold_all,
+        redirect_all_to: settings.emails.redirect_all_to.clone(),
     })
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn put(draft: &mut Draft<'_>, known: Option<&TenantId>, entry: &Tenan
         None => TenantId(new_id(&entry.name)?),
     };
     let pending_certificate = known.as_ref().and_then(|known| known.pending_certificate.clone());
+    let external = known.as_ref().map(|known| known.external.clone()).unwrap_or_default();
     let credential = credential(draft, entry, &id, known.and_then(|known| known.credential))?;
     let tenant = Tenant {
         id: id.clone(),
@@ -38,6 +39,7 @@ pub(crate) fn put(draft: &mut Draft<'_>, known: Option<&TenantId>, entry: &Tenan
         client_id: entry.client_id.clone(),
         credential,
         pending_certificate,
+        external,
     };
     match position.and_then(|index| draft.settings.tenants.get_mut(index)) {
         Some(place) => *place = tenant,

@@ -69,6 +69,8 @@ pub(super) fn credential_expiry(tenant: &Tenant, now: Timestamp) -> Option<Check
             ("client secret", date.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp())
         }
         Credential::Certificate(certificate) => ("certificate", certificate_end(&certificate.certificate_pem)?),
+        // Others see to it that these stay fresh.
+        Credential::FederatedTokenFile { .. } | Credential::ManagedIdentity => return None,
     };
     let days = (expires.as_second() - now.as_second()).div_euclid(24 * 3600);
     let date = expires.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();

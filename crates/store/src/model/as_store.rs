@@ -338,5 +338,8 @@ fn apply(settings: &mut Settings, change: SettingsChange) {
         SettingsChange::PutApiToken(token) => put(&mut settings.api_tokens, token, |token| token.id.clone()),
         SettingsChange::RemoveApiToken(id) => settings.api_tokens.retain(|token| token.id != id),
         SettingsChange::PutSignIn(sign_in) => settings.sign_in = sign_in,
+        SettingsChange::PutWebhook(webhook) => put(&mut settings.webhooks, webhook, |webhook| webhook.id.clone()),
+        SettingsChange::RemoveWebhook(id) => settings.webhooks.retain(|webhook| webhook.id != id),
+        SettingsChange::PutNotices(notices) => settings.notices = notices,
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use settings::{Emails, Settings, SignIn};
+use settings::{Emails, Notices, Settings, SignIn};
 
 use super::code::{from_json, signed, time_code, time_of, to_json, unreadable, unsigned};
 use super::row::text;
@@ -18,6 +18,8 @@ const ACCOUNT: &str = "account";
 const USER: &str = "user";
 const API_TOKEN: &str = "api_token";
 const SIGN_IN: &str = "sign_in";
+const WEBHOOK: &str = "webhook";
+const NOTICES: &str = "notices";
 
 /// All settings as of now. One that cannot be read fails all: what is half understood is not acted upon.
 pub(super) fn load(connection: &Connection) -> Result<Settings, StoreError> {
@@ -25,6 +27,7 @@ pub(super) fn load(connection: &Connection) -> Result<Settings, StoreError> {
     let version: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     let emails: Vec<Emails> = list(connection, EMAILS)?;
     let sign_in: Vec<SignIn> = list(connection, SIGN_IN)?;
+    let notices: Vec<Notices> = list(connection, NOTICES)?;
     Ok(Settings {
         version: unsigned(version),
         tenants: list(connection, TENANT)?,
@@ -35,6 +38,8 @@ pub(super) fn load(connection: &Connection) -> Result<Settings, StoreError> {
         users: list(connection, USER)?,
         api_tokens: list(connection, API_TOKEN)?,
         sign_in: sign_in.into_iter().next().unwrap_or_default(),
+        webhooks: list(connection, WEBHOOK)?,
+        notices: notices.into_iter().next().unwrap_or_default(),
     })
 }
 
@@ -106,6 +111,9 @@ fn apply(unit: &Unit<'_>, change: &SettingsChange) -> Result<(), StoreError> {
         SettingsChange::PutApiToken(token) => put(unit, API_TOKEN, &token.id.0, 0, token),
         SettingsChange::RemoveApiToken(id) => remove(unit, API_TOKEN, &id.0),
         SettingsChange::PutSignIn(sign_in) => put(unit, SIGN_IN, "", 0, sign_in),
+        SettingsChange::PutWebhook(webhook) => put(unit, WEBHOOK, &webhook.id.0, 0, webhook),
+        SettingsChange::RemoveWebhook(id) => remove(unit, WEBHOOK, &id.0),
+        SettingsChange::PutNotices(notices) => put(unit, NOTICES, "", 0, notices),
     }
 }
 

@@ -1,4 +1,4 @@
-use settings::{Connection, ConnectionId, Delivery, Emails, GRAPH_MIME_MAX_BYTES, OnUncertain, Permission, Service};
+use settings::{Connection, ConnectionId, Emails, GRAPH_MIME_MAX_BYTES, Service};
 use store::SettingsChange;
 
 use super::*;
@@ -39,19 +39,7 @@ async fn the_trace_does_not_disclose_one_of_several_recipients() {
 #[tokio::test]
 async fn messages_take_the_route_of_their_header_from() {
     let world = World::new(Limits::default());
-    let connection = Connection {
-        id: ConnectionId("c1".into()),
-        name: "Contoso Graph".into(),
-        service: Service::GraphApi,
-        tenant: None,
-        permission: Permission::Application,
-        large_messages: false,
-        delivery: Delivery::Standard,
-        on_uncertain: OnUncertain::Retry,
-        in_flight: Connection::DEFAULT_IN_FLIGHT,
-        mime_max_bytes: None,
-        smtp: None,
-    };
+    let connection = Connection::new(ConnectionId("c1".into()), "Contoso Graph", Service::GraphApi);
     let emails = Emails {
         enabled: true,
         mailbox: Some("noreply@contoso.test".parse().unwrap()),

@@ -55,7 +55,7 @@ pub(super) fn read(
         ));
     }
     let password = password(draft, id, name, entry, username.as_deref(), host, known)?;
-    Ok(Some(SmtpServer { host: host.to_owned(), port, security, username, password }))
+    Ok(Some(SmtpServer { host: host.to_owned(), port, security, username, password, oauth_scope: None }))
 }
 
 /// What is given, or what is kept for this very host.

@@ -11,9 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use mail::{Address, BodyType, EnhancedStatus, Envelope, MessageId, ReversePath};
 use secrecy::SecretString;
-use settings::{
-    Connection, ConnectionId, Delivery as Mode, FromPolicy, OnUncertain, Permission, RoutedTo, Security, Service,
-};
+use settings::{Connection, ConnectionId, FromPolicy, RoutedTo, Security, Service};
 use store::model::ModelStore;
 use store::{Claim, NewMessage, NodeId, Priority, RecipientOutcome, Store, Via};
 
@@ -50,19 +48,7 @@ fn target(port: u16, security: Security, login: Login, network: &Network) -> Tar
 }
 
 fn connection(service: Service) -> Connection {
-    Connection {
-        id: ConnectionId("c".into()),
-        name: "Smarthost".into(),
-        service,
-        tenant: None,
-        permission: Permission::Application,
-        large_messages: false,
-        delivery: Mode::Standard,
-        on_uncertain: OnUncertain::Retry,
-        in_flight: 3,
-        mime_max_bytes: None,
-        smtp: None,
-    }
+    Connection::new(ConnectionId("c".into()), "Smarthost", service)
 }
 
 impl Bench {

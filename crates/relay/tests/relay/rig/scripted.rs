@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use mail::{Address, EnhancedStatus, Envelope, MessageId};
 use relay::{Delivery, LaneVerdict, Relay, RelayConfig, Running, Transport, UpstreamError, Upstreams, Verdict};
-use settings::{Connection, ConnectionId, Delivery as DeliveryMode, Emails, FromPolicy, OnUncertain, Permission};
+use settings::{Connection, ConnectionId, Emails, FromPolicy, OnUncertain};
 use settings::{RoutedTo, Service};
 use store::model::ModelStore;
 use store::{
@@ -40,19 +40,7 @@ impl Bench {
         let store: Arc<dyn Store> = Arc::new(ModelStore::default());
         let epoch = Instant::now();
         let bench = Self { store, upstream: Arc::default(), running: None, epoch };
-        let connection = Connection {
-            id: ConnectionId("c".into()),
-            name: "Contoso Graph".into(),
-            service: Service::GraphApi,
-            tenant: None,
-            permission: Permission::Application,
-            large_messages: false,
-            delivery: DeliveryMode::Standard,
-            on_uncertain: OnUncertain::Retry,
-            in_flight: 3,
-            mime_max_bytes: None,
-            smtp: None,
-        };
+        let connection = Connection::new(ConnectionId("c".into()), "Contoso Graph", Service::GraphApi);
         bench.change(vec![SettingsChange::PutConnection(connection), SettingsChange::PutEmails(Self::emails())]).await;
         bench.start().await
     }

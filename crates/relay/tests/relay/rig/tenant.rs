@@ -10,8 +10,7 @@ use relay::{Backoff, Connections, Limits, Network, Relay, RelayConfig, Running};
 use sandbox::{Config, Sandbox};
 use secrecy::SecretString;
 use settings::{
-    Cloud, Connection, ConnectionId, Credential, CustomCloud, Delivery, Emails, FromPolicy, OnUncertain, Permission,
-    RoutedTo, Service, Tenant, TenantId,
+    Cloud, Connection, ConnectionId, Credential, CustomCloud, Emails, FromPolicy, RoutedTo, Service, Tenant, TenantId,
 };
 use store::sqlite::SqliteStore;
 use store::{
@@ -137,19 +136,11 @@ pub(crate) async fn set_up(store: &Arc<dyn Store>, base_url: &str, secret: &str)
         client_id: "66666666-7777-8888-9999-000000000000".into(),
         credential: Some(Credential::ClientSecret { secret, expires: None }),
         pending_certificate: None,
+        external: settings::ExternalLimit::default(),
     };
     let connection = Connection {
-        id: ConnectionId("c".into()),
-        name: "Contoso Graph".into(),
-        service: Service::GraphApi,
         tenant: Some(tenant.id.clone()),
-        permission: Permission::Application,
-        large_messages: false,
-        delivery: Delivery::Standard,
-        on_uncertain: OnUncertain::Retry,
-        in_flight: 3,
-        mime_max_bytes: None,
-        smtp: None,
+        ..Connection::new(ConnectionId("c".into()), "Contoso Graph", Service::GraphApi)
     };
     let emails = Emails {
         enabled: true,

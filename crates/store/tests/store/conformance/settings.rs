@@ -16,6 +16,7 @@ fn tenant(id: &str, name: &str) -> Tenant {
         client_id: "66666666".into(),
         credential: None,
         pending_certificate: None,
+        external: settings::ExternalLimit::default(),
     }
 }
 

@@ -274,6 +274,7 @@ async fn change_settings(store: &dyn Store, is_late: bool, change: u8, now: Time
         client_id: "6".into(),
         credential: None,
         pending_certificate: None,
+        external: settings::ExternalLimit::default(),
     };
     let change = match change {
         0 => SettingsChange::PutTenant(tenant("t2")),
