@@ -257,13 +257,11 @@ async fn what_this_version_cannot_do_is_refused_and_never_ignored() {
         (format!("{tenant}client_secret = 'a'\ncertificate = 'b'"), "both"),
         (format!("{tenant}cloud = {{ login = 'http://login.test', graph = 'https://g.test' }}"), "cloud"), // a token in clear
         (tenant.replace("'t.test'", "'a/b?c'"), "tenant_id"), // becomes part of a URL
-        (format!("{connection}delivery = 'tracked'\npermission = 'delegated'"), "tracked"),
         (connection.replace("Graph API", "Exchange") + "delivery = 'tracked'", "tracked"),
         (format!("{connection}in_flight = 9"), "in_flight"),
         (format!("{connection}mime_max_bytes = 3145729"), "mime_max_bytes"), // more than Graph takes
         (format!("{SERVER}host='h'\nmime_max_bytes = 100000"), "mime_max_bytes"), // SMTP knows no such limit
         (connection.replace("tenant='Contoso'\n", ""), "no tenant"),
-        (connection.replace("Graph API", "Exchange") + "permission = 'delegated'", "delegated"),
         (connection.replace("Graph API", "Exchange") + "in_flight = 4", "in_flight"), // three connections of a mailbox
         (format!("{connection}host = 'mail.test'"), "host is no key"),
         (format!("{SERVER}host='smtp://mail.test'"), "host"),

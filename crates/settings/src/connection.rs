@@ -174,10 +174,14 @@ impl Connection {
         self.mime_max_bytes.unwrap_or(GRAPH_MIME_MAX_BYTES)
     }
 
-    /// Whether what does not fit one Graph request is sent as a draft with separate attachments. With delegated permission it
-    /// is not: the consent that users give does not cover `Mail.ReadWrite`.
+    /// Whether what does not fit one Graph request is sent as a draft with separate attachments.
     pub fn takes_large_apart(&self) -> bool {
-        self.service == Service::GraphApi && self.large_messages && self.permission == Permission::Application
+        self.service == Service::GraphApi && self.large_messages
+    }
+
+    /// Whether it makes drafts in its mailboxes, for which Microsoft asks `Mail.ReadWrite`.
+    pub fn makes_drafts(&self) -> bool {
+        self.takes_large_apart() || (self.service == Service::GraphApi && self.delivery == Delivery::Tracked)
     }
 
     /// The largest message the connection can carry, in octets as it leaves; `None`: it names no limit.

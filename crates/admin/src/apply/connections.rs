@@ -112,15 +112,8 @@ fn tenant(draft: &Draft<'_>, name: &str, entry: &ConnectionEntry) -> Result<Opti
 /// What would be stored and then not happen is refused instead.
 fn refuse_what_is_not_there_yet(name: &str, entry: &ConnectionEntry) -> Result<(), Refused> {
     let (field, what, fix) = match entry {
-        ConnectionEntry { service: Service::Exchange, permission: Permission::Delegated, .. } => (
-            "permission",
-            format!("permission = \"delegated\" for \"{}\"", Service::Exchange.name()),
-            format!("Use permission = \"application\", or the service \"{}\".", Service::GraphApi.name()),
-        ),
-        ConnectionEntry { delivery: Delivery::Tracked, service, permission, .. }
-            if *service != Service::GraphApi || *permission == Permission::Delegated =>
-        {
-            let what = "delivery = \"tracked\" without application permission on Microsoft Graph";
+        ConnectionEntry { delivery: Delivery::Tracked, service, .. } if *service != Service::GraphApi => {
+            let what = "delivery = \"tracked\" for another service than Microsoft Graph";
             ("delivery", what.to_owned(), "Use delivery = \"standard\".".to_owned())
         }
         _ => return Ok(()),

@@ -45,7 +45,8 @@ pub fn list_services() -> Vec<ServiceView> {
                 vec![can("Send mail"), can("Large messages"), can("Tracked delivery")],
             ),
             Service::Exchange => {
-                ("OAuth 2.0", vec![Permission::Application], vec![can("Send mail"), can("Large messages")])
+                let permissions = vec![Permission::Application, Permission::Delegated];
+                ("OAuth 2.0", permissions, vec![can("Send mail"), can("Large messages")])
             }
             Service::SmtpServer => {
                 ("User name and password, or none", Vec::new(), vec![can("Send mail"), can("Large messages")])
