@@ -1,6 +1,7 @@
 //! From settings to something one can send through: secrets opened, cloud resolved, token source shared.
 
 mod kept_grant;
+mod network;
 mod smtp;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use crate::transport::GraphTransport;
 use crate::{Clock, Network, Transport, Upstreams};
 use kept_grant::KeptGrant;
 
+pub use network::network_of;
 pub use smtp::test_smtp;
 
 /// Why a connection cannot be used as it is set up. An administrator must act.
@@ -61,7 +63,7 @@ impl UpstreamError {
             Self::Secret(_) => "Put back the master.key that belongs to this data folder, or enter the secret again.",
             Self::Certificate(_) => "Enter a certificate with the private key that belongs to it.",
             Self::Cloud(_) => "Correct the cloud of the Tenant.",
-            Self::Network(_) => "Correct [proxy] in postern.toml.",
+            Self::Network(_) => "Correct the network of the Service Connection, or [proxy] in postern.toml.",
             Self::Entra(_) => "Correct the Tenant's Tenant ID and Client ID.",
         };
         Explanation {
@@ -110,6 +112,7 @@ impl Upstream {
         }
         let tenant = connection.tenant.as_ref().and_then(|id| settings.tenant(id)).ok_or(UpstreamError::NoTenant)?;
         let cloud = cloud(&tenant.cloud)?;
+        let network = network_of(&connection, network, &store.key_ring())?;
         let http = network.client()?;
         let application = || application(tenant, &cloud, &store.key_ring(), connection.permission);
         let tokens = match (connection.permission, shared(tenant)) {
@@ -120,9 +123,8 @@ impl Upstream {
             (Permission::Application, Some(tokens)) => tokens,
             (Permission::Application, None) => TokenSource::new(http.clone(), application()?, &Scope::Graph)?,
         };
-        let again = network.clone();
         let mail = GraphMail::new(http, cloud.graph.clone(), tokens.clone())
-            .with_new_connections_from(move || again.client().ok());
+            .with_new_connections_from(move || network.client().ok());
         Ok(Self { connection, tenant: tenant.clone(), cloud, tokens, mail })
     }
 }
@@ -260,7 +262,7 @@ impl Upstreams for Connections {
         all.remove(id);
         let connection = settings.connection(id).ok_or(UpstreamError::UnknownConnection)?;
         let service = connection.service;
-        let shared = |tenant: &Tenant| all.values().find(|b| b.is_shared_by(tenant, service))?.tokens.clone();
+        let shared = |tenant: &Tenant| all.values().find(|b| b.is_shared_by(tenant, connection))?.tokens.clone();
         let built = match service {
             Service::GraphApi => self.built_graph(&settings, id, shared)?,
             Service::Exchange => self.built_exchange(&settings, connection, shared)?,
@@ -309,10 +311,14 @@ impl Built {
     }
 
     /// The application's own tokens for a service are good for every connection of its tenant; a user's are that user's
-    /// alone.
-    fn is_shared_by(&self, tenant: &Tenant, service: Service) -> bool {
+    /// alone. They are asked for by the way of the connection that has them, so one that goes another way asks for its own.
+    fn is_shared_by(&self, tenant: &Tenant, by: &Connection) -> bool {
         let is_applications = self.connection.permission == Permission::Application;
-        is_applications && self.connection.service == service && self.tenant.as_ref() == Some(tenant)
+        let goes_the_same_way = self.connection.network == by.network;
+        is_applications
+            && goes_the_same_way
+            && self.connection.service == by.service
+            && self.tenant.as_ref() == Some(tenant)
     }
 }
 

@@ -7,7 +7,7 @@ use mail::Address;
 use settings::{Connection, ConnectionId, Permission, Service, Settings, Tenant};
 use store::{Explanation, Store};
 
-use super::{Built, Connections, UpstreamError, application, cloud};
+use super::{Built, Connections, UpstreamError, application, cloud, network_of};
 use crate::transport::{SmtpFacts, SmtpTransport, Target};
 use crate::{Network, Transport};
 
@@ -29,7 +29,8 @@ impl Connections {
             Some(tokens) => tokens,
             None => tokens(tenant, connection, &*self.store, &self.network)?,
         };
-        let transport = exchange(connection, tenant, tokens.clone(), &self.network, self.hostname.clone())?;
+        let network = network_of(connection, &self.network, &self.store.key_ring())?;
+        let transport = exchange(connection, tenant, tokens.clone(), &network, self.hostname.clone())?;
         let transport: Arc<dyn Transport> = Arc::new(transport);
         Ok(Built { connection: connection.clone(), tenant: Some(tenant.clone()), tokens: Some(tokens), transport })
     }
@@ -41,7 +42,9 @@ fn server(
     network: &Network,
     hostname: Option<String>,
 ) -> Result<SmtpTransport, UpstreamError> {
-    let target = Target::of_server(connection, &store.key_ring(), network, hostname)?;
+    let keys = store.key_ring();
+    let network = &network_of(connection, network, &keys)?;
+    let target = Target::of_server(connection, &keys, network, hostname)?;
     Ok(SmtpTransport::new(target, connection.clone(), network.idle_timeout))
 }
 
@@ -70,6 +73,7 @@ fn tokens(
         return Err(UpstreamError::DelegatedExchange);
     }
     let application = application(tenant, &cloud(&tenant.cloud)?, &store.key_ring(), connection.permission)?;
+    let network = network_of(connection, network, &store.key_ring())?;
     Ok(TokenSource::new(network.client()?, application, &Scope::Exchange)?)
 }
 
@@ -88,7 +92,7 @@ pub async fn test_smtp(
         Service::Exchange if mailbox.is_none() => return Err(no_mailbox()),
         Service::Exchange => tenant(settings, connection).and_then(|tenant| {
             let tokens = tokens(tenant, connection, &**store, network)?;
-            exchange(connection, tenant, tokens, network, None)
+            exchange(connection, tenant, tokens, &network_of(connection, network, &store.key_ring())?, None)
         }),
         Service::GraphApi => Err(UpstreamError::UnsupportedService(Service::GraphApi)),
     };
