@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help assets build demo test test-all test-rust test-foreign needs lint fmt bench profile fuzz
+.PHONY: help assets build demo test test-all test-rust test-foreign test-live needs lint fmt bench profile fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ test-foreign: assets needs ## Run foreign mail clients and libraries against the
 test-all: ## Run all tests, and let a scanner attack the console for some minutes
 	@tools/need-wapiti
 	$(MAKE) test
+
+test-live: ## Ask a real tenant what the sandbox says of it (docs/live.md)
+	@tools/need-python
+	$(CARGO) build --locked -p postern
+	@tools/test-live
 
 needs: ## Install what the tests need: Debian, npm and PyPI packages
 	@tools/need-debian
