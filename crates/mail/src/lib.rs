@@ -8,6 +8,7 @@
 mod address;
 pub mod address_list;
 pub mod compose;
+pub mod dsn;
 mod envelope;
 pub mod from;
 pub mod graph_json;
