@@ -41,13 +41,15 @@ pub(crate) enum Effect {
     Sends,
     /// Nothing leaves: a draft is made, changed, read or removed.
     Prepares,
+    /// Nothing changes.
+    Reads,
 }
 
 impl Effect {
     /// How much of what can have an effect on recipients was sent.
     pub(crate) fn sent(self, sent: Sent) -> Sent {
         match (self, sent) {
-            (Self::Prepares, Sent::Everything) => Sent::Part,
+            (Self::Prepares | Self::Reads, Sent::Everything) => Sent::Part,
             _ => sent,
         }
     }
@@ -56,7 +58,9 @@ impl Effect {
     pub(crate) fn class(self, class: FailureClass, refusal: &Refusal) -> FailureClass {
         let is_gone = refusal.codes().any(|code| code.eq_ignore_ascii_case("ErrorItemNotFound"));
         match (self, class) {
-            (Self::Prepares, FailureClass::Uncertain) => FailureClass::Transient { retry_after: refusal.retry_after },
+            (Self::Prepares | Self::Reads, FailureClass::Uncertain) => {
+                FailureClass::Transient { retry_after: refusal.retry_after }
+            }
             (_, FailureClass::Permanent) if is_gone => FailureClass::Transient { retry_after: None },
             _ => class,
         }
@@ -123,6 +127,18 @@ impl Answered {
     pub(crate) async fn json<T: DeserializeOwned>(self) -> Option<T> {
         read_json(self.response).await
     }
+}
+
+/// The body; `Some(None)` if it is larger than `max_bytes`, `None` if it breaks off.
+pub(crate) async fn read_bytes(mut response: Response, max_bytes: usize) -> Option<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len().saturating_add(chunk.len()) > max_bytes {
+            return Some(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Some(Some(body))
 }
 
 pub(crate) async fn read_json<T: DeserializeOwned>(mut response: Response) -> Option<T> {

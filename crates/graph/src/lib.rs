@@ -39,6 +39,7 @@ mod draft;
 mod error;
 mod failure_table;
 mod http;
+mod inbox;
 mod mailbox;
 mod mime;
 mod refusal;
@@ -51,5 +52,6 @@ pub use draft::{DraftContent, DraftId, LargeSource, MARKER_PROPERTY, Pieces, Sen
 pub use entra::{Explanation, Root, Who};
 pub use error::{FailureClass, GraphError};
 pub use http::{Network, NetworkError};
+pub use inbox::{INBOX_PAGE, InboxMessage};
 pub use mailbox::{MailboxError, MailboxSegment};
 pub use mime::{MimeBody, MimeSource};
