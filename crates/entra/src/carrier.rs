@@ -2,7 +2,6 @@
 //!
 //! Promise: bounded in time and memory; nothing of the request and nothing of a successful answer is put into an error.
 
-use std::error::Error as _;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use oauth2::{HttpRequest, HttpResponse, RequestTokenError, http};
 
 use crate::error::Cause;
 use crate::refusal::Refusal;
-use crate::{EntraError, parse_retry_after};
+use crate::{EntraError, Obstacle, parse_retry_after};
 
 /// Entra answers in well under a second; a proxy that inspects TLS may take several.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -61,7 +60,7 @@ impl Carrier {
                 unreadable("a JSON object without 'error'")
             }
             RequestTokenError::ServerResponse(refusal) => Cause::Refused { status: seen.status, refusal },
-            RequestTokenError::Request(Lost::Unreachable(detail)) => Cause::Unreachable { host, detail },
+            RequestTokenError::Request(Lost::Unreachable(obstacle)) => Cause::Unreachable { host, obstacle },
             RequestTokenError::Request(Lost::Broken(detail)) => Cause::Broken { host, detail },
             RequestTokenError::Request(Lost::TooLong) => unreadable("the answer is far too long"),
             // The answer itself is withheld: what could not be read may be half a token.
@@ -90,7 +89,7 @@ struct Seen {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
     #[error("{0}")]
-    Unreachable(String),
+    Unreachable(Obstacle),
     #[error("{0}")]
     Broken(String),
     #[error("the answer is too long")]
@@ -99,13 +98,8 @@ pub(crate) enum Lost {
 
 impl From<reqwest::Error> for Lost {
     fn from(error: reqwest::Error) -> Self {
-        // The innermost error is the one that says something: "Connection refused", "invalid peer certificate".
-        let mut innermost: &dyn std::error::Error = &error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-        }
-        let detail = if error.source().is_none() { "the request failed".to_owned() } else { innermost.to_string() };
-        if error.is_connect() { Self::Unreachable(detail) } else { Self::Broken(detail) }
+        let obstacle = Obstacle::of(&error);
+        if error.is_connect() { Self::Unreachable(obstacle) } else { Self::Broken(obstacle.why) }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::explanation::{Explanation, Who};
 use crate::refusal::Refusal;
-use crate::{CertificateError, KeepError, aadsts};
+use crate::{CertificateError, KeepError, Obstacle, aadsts};
 
 /// A token could not be had. Cheap to clone: one failure is shown to everybody who waits for it.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub(crate) enum Cause {
     /// Found wrong before any request was made.
     Setup(SetupProblem),
     /// No request reached Entra.
-    Unreachable { host: String, detail: String },
+    Unreachable { host: String, obstacle: Obstacle },
     /// Entra, or what is between here and there, did not answer in time.
     Deadline(Duration),
     /// The connection broke before the answer was complete.
@@ -170,11 +170,11 @@ impl EntraError {
             Cause::Setup(problem) => {
                 Explanation::new(what, format!("{problem}."), problem.fix(), Who::GatewayAdministrator)
             }
-            Cause::Unreachable { host, detail } => Explanation::new(
+            Cause::Unreachable { host, obstacle } => Explanation::new(
                 what,
-                format!("{host} cannot be reached: {detail}."),
-                "Check name resolution, firewall, proxy and CA bundle for this host; it is tried again by itself.",
-                Who::NetworkAdministrator,
+                format!("{host} cannot be reached: {obstacle}."),
+                obstacle.fix.clone(),
+                obstacle.who,
             ),
             Cause::Deadline(after) => Explanation::new(
                 what,
@@ -217,7 +217,7 @@ impl fmt::Display for EntraError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.cause {
             Cause::Setup(problem) => write!(f, "{problem}"),
-            Cause::Unreachable { host, detail } => write!(f, "{host} is unreachable: {detail}"),
+            Cause::Unreachable { host, obstacle } => write!(f, "{host} is unreachable: {obstacle}"),
             Cause::Deadline(after) => write!(f, "no answer from Entra ID within {} s", after.as_secs()),
             Cause::Broken { host, detail } => write!(f, "the connection to {host} broke: {detail}"),
             Cause::Refused { status, refusal } | Cause::GrantOver { status, refusal } => {
