@@ -9,6 +9,7 @@ mod address;
 mod bearer;
 mod drafts;
 mod failure;
+mod inbox;
 mod json_message;
 mod mime;
 mod reply;

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod bounces;
 mod clock;
 pub mod config;
 mod digest;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::bounces::Bounces;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::directory::Directory;
@@ -29,6 +30,7 @@ pub(crate) struct State {
     pub(crate) clock: Arc<Clock>,
     pub(crate) accounts: Accounts,
     pub(crate) drafts: Drafts,
+    pub(crate) bounces: Bounces,
     /// Where upload sessions are answered; known once the sandbox listens.
     pub(crate) upload_port: OnceLock<u16>,
     /// Ports this sandbox answers on: a resource on one of them at a loopback name is its own Graph.
@@ -58,6 +60,7 @@ impl State {
             clock,
             accounts: Accounts::default(),
             drafts: Drafts::new(&config.storage),
+            bounces: Bounces::default(),
             upload_port: OnceLock::new(),
             ports,
             smtp_sessions: Arc::default(),

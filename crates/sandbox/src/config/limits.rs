@@ -80,6 +80,10 @@ pub struct Behaviour {
     pub drop_x_headers: bool,
     /// Give delivered copies a Message-ID of the service's own.
     pub replace_message_id: bool,
+    /// How long a non-delivery report takes to the sender's Inbox, by the sandbox's clock.
+    pub bounce_after_seconds: u64,
+    /// Domains outside the tenant to which nothing can be delivered: what is sent there comes back.
+    pub unreachable_domains: Vec<String>,
 }
 
 /// How much the sandbox remembers. Counters go on when the memory is full.

@@ -112,7 +112,7 @@ pub(super) fn perform(
     }
 }
 
-fn wants_immutable_ids(call: &Call) -> bool {
+pub(super) fn wants_immutable_ids(call: &Call) -> bool {
     let wishes = call.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     wishes.flat_map(|value| value.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("IdType=\"ImmutableId\""))
 }

@@ -33,31 +33,38 @@ const HTML_503: &str = "<html><head><title>503 Service Unavailable</title></head
 pub(super) struct Done {
     status: StatusCode,
     body: Option<Value>,
+    mime: Option<Bytes>,
     location: Option<String>,
 }
 
 impl Done {
     /// `202`, for mail that was taken.
     pub(super) fn accepted() -> Self {
-        Self { status: StatusCode::ACCEPTED, body: None, location: None }
+        Self::empty(StatusCode::ACCEPTED)
     }
 
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self { status, body: None, location: None }
+        Self { status, body: None, mime: None, location: None }
     }
 
     pub(super) fn json(status: StatusCode, body: Value) -> Self {
-        Self { status, body: Some(body), location: None }
+        Self { body: Some(body), ..Self::empty(status) }
+    }
+
+    /// A message as it is.
+    pub(super) fn mime(message: Bytes) -> Self {
+        Self { mime: Some(message), ..Self::empty(StatusCode::OK) }
     }
 
     pub(super) fn created_at(location: String) -> Self {
-        Self { status: StatusCode::CREATED, body: None, location: Some(location) }
+        Self { location: Some(location), ..Self::empty(StatusCode::CREATED) }
     }
 
     fn reply(&self) -> Response<Full<Bytes>> {
-        let mut response = match &self.body {
-            Some(body) => json_reply(self.status, body),
-            None => reply(self.status, "", Bytes::new()),
+        let mut response = match (&self.body, &self.mime) {
+            (Some(body), _) => json_reply(self.status, body),
+            (None, Some(mime)) => reply(self.status, "text/plain", mime.clone()),
+            (None, None) => reply(self.status, "", Bytes::new()),
         };
         if let Some(location) = &self.location {
             set_header(&mut response, "location", location);

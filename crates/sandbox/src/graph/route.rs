@@ -19,8 +19,17 @@ pub(crate) enum Operation {
     SendMail,
     /// `messages`, and what lies below it.
     Drafts(DraftPath),
+    /// The messages of the Inbox, and a message as MIME.
+    Inbox(InboxPath),
     /// Calendars, batches: part of Graph, not of this tenant.
     Other(String),
+}
+
+/// What is read of an Inbox; ids compare with case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InboxPath {
+    Messages,
+    Mime(String),
 }
 
 /// What lies below `messages`; ids compare with case.
@@ -64,6 +73,16 @@ fn key_in_parentheses(segment: &str) -> Option<String> {
 fn operation(segments: &[&str]) -> Result<Operation, Failure> {
     const OTHERS: [&str; 4] = ["mailFolders", "events", "contacts", "calendar"];
     match segments {
+        [folders, inbox, name]
+            if folders.eq_ignore_ascii_case("mailFolders")
+                && inbox.eq_ignore_ascii_case("inbox")
+                && name.eq_ignore_ascii_case("messages") =>
+        {
+            Ok(Operation::Inbox(InboxPath::Messages))
+        }
+        [name, id, value] if name.eq_ignore_ascii_case("messages") && *value == "$value" => {
+            Ok(Operation::Inbox(InboxPath::Mime((*id).to_owned())))
+        }
         [name, rest @ ..] if name.eq_ignore_ascii_case("messages") => Ok(Operation::Drafts(draft_path(rest)?)),
         [] => Ok(Operation::Other(String::new())),
         [name] if name.eq_ignore_ascii_case("sendMail") || name.eq_ignore_ascii_case("microsoft.graph.sendMail") => {

@@ -14,7 +14,7 @@ use super::reply::{Done, Taken};
 use super::route::{self, MailboxKey, Operation};
 use super::submission::Submission;
 use super::throttle::Permit;
-use super::{json_message, mime};
+use super::{inbox, json_message, mime};
 use crate::config::UserState;
 use crate::digest;
 use crate::directory::{App, Tenant, User};
@@ -36,6 +36,7 @@ pub(super) struct Admitted {
     pub(super) permit: Permit,
     /// `None`: `sendMail` itself.
     draft: Option<drafts::Request>,
+    inbox: Option<inbox::Request>,
 }
 
 /// What a request needs the right to.
@@ -43,13 +44,16 @@ pub(super) struct Admitted {
 pub(super) enum Need {
     Send,
     ReadWrite,
+    Read,
 }
 
 impl Need {
-    fn permission(self) -> &'static str {
+    /// Any of these.
+    fn permissions(self) -> &'static [&'static str] {
         match self {
-            Self::Send => "Mail.Send",
-            Self::ReadWrite => "Mail.ReadWrite",
+            Self::Send => &["Mail.Send"],
+            Self::ReadWrite => &["Mail.ReadWrite"],
+            Self::Read => &["Mail.Read", "Mail.ReadWrite"],
         }
     }
 }
@@ -61,10 +65,11 @@ pub(super) fn admit(state: &State, call: &Call, segments: &[&str], now: Timestam
     let unknown = || Failure::unauthenticated("Access token validation failure.");
     let tenant = Arc::clone(state.directory.tenant(&claims.tid).ok_or_else(unknown)?);
     let app = Arc::clone(tenant.app(&claims.appid).ok_or_else(unknown)?);
-    let draft = match operation {
-        Operation::SendMail if call.method == hyper::Method::POST => None,
+    let (draft, inbox) = match operation {
+        Operation::SendMail if call.method == hyper::Method::POST => (None, None),
         Operation::SendMail => return Err(Failure::wrong_method()),
-        Operation::Drafts(path) => Some(drafts::Request::read(&call.method, path)?),
+        Operation::Drafts(path) => (Some(drafts::Request::read(&call.method, path)?), None),
+        Operation::Inbox(path) => (None, Some(inbox::Request::read(&call.method, path)?)),
         Operation::Other(name) => return Err(refuse_other(&name)),
     };
     let is_delegated = claims.scp.is_some();
@@ -79,7 +84,7 @@ pub(super) fn admit(state: &State, call: &Call, segments: &[&str], now: Timestam
     // Name and object id of a user are one mailbox, so one budget.
     let mailbox = tenant.user(&key).map_or(key.as_str(), |user| user.mailbox.as_str());
     let permit = state.throttle.enter(&claims.appid, mailbox)?;
-    Ok(Admitted { tenant, app, claims, key, is_delegated, permit, draft })
+    Ok(Admitted { tenant, app, claims, key, is_delegated, permit, draft, inbox })
 }
 
 /// Reading users, folders and calendars wants permissions a mail gateway does not have.
@@ -95,6 +100,7 @@ pub(super) fn operation_name(call: &Call, segments: &[&str]) -> Option<&'static 
     match route::read(segments).ok()?.1 {
         Operation::SendMail => Some("sendMail"),
         Operation::Drafts(path) => drafts::Request::read(&call.method, path).ok().map(|request| request.name()),
+        Operation::Inbox(path) => inbox::Request::read(&call.method, path).ok().map(|request| request.name()),
         Operation::Other(_) => None,
     }
 }
@@ -111,6 +117,9 @@ pub(super) fn perform(
     admitted.permit.upload(bytes.len())?;
     if let Some(request) = &admitted.draft {
         return drafts::perform(state, call, admitted, request, bytes, taken);
+    }
+    if let Some(request) = &admitted.inbox {
+        return inbox::perform(state, call, admitted, request);
     }
     let accepted = judge(state, call, admitted, bytes)?;
     commit(state, call, admitted, accepted, taken);
@@ -165,12 +174,13 @@ pub(super) fn check_submission(
 /// Roles and Exchange's own RBAC add up; one of them is enough.
 fn check_permission(admitted: &Admitted, need: Need) -> Result<(), Failure> {
     let Admitted { claims, app, .. } = admitted;
-    let name = need.permission();
+    let names = need.permissions();
     if admitted.is_delegated {
-        let may = has_scope(claims, name) || has_scope(claims, &format!("{name}.Shared"));
+        let has = |name: &&str| has_scope(claims, name) || has_scope(claims, &format!("{name}.Shared"));
+        let may = names.iter().any(has);
         return if may { Ok(()) } else { Err(Failure::access_denied()) };
     }
-    let has_role = claims.roles.iter().any(|role| role == name);
+    let has_role = claims.roles.iter().any(|role| names.contains(&role.as_str()));
     // RBAC for Applications is about sending here.
     let may_by_rbac = need == Need::Send && !app.settings.rbac_mailboxes.is_empty();
     if has_role || may_by_rbac { Ok(()) } else { Err(Failure::access_denied()) }
@@ -182,7 +192,7 @@ fn check_scope(admitted: &Admitted, user: &User, need: Need) -> Result<(), Failu
     if admitted.is_delegated {
         return check_delegate(admitted, user, need);
     }
-    let has_role = admitted.claims.roles.iter().any(|role| role == need.permission());
+    let has_role = admitted.claims.roles.iter().any(|role| need.permissions().contains(&role.as_str()));
     if !has_role && !names(&settings.rbac_mailboxes) {
         return Err(Failure::access_denied());
     }
@@ -207,7 +217,8 @@ fn check_delegate(admitted: &Admitted, user: &User, need: Need) -> Result<(), Fa
     if delegate.mailbox == user.mailbox {
         return Ok(());
     }
-    if !has_scope(&admitted.claims, &format!("{}.Shared", need.permission())) {
+    let may = |name: &&str| has_scope(&admitted.claims, &format!("{name}.Shared"));
+    if !need.permissions().iter().any(may) {
         return Err(Failure::access_denied());
     }
     let is_granted = granted_to(delegate).any(|address| user.owns(address));
@@ -320,7 +331,9 @@ pub(super) fn commit(
         headers: visible_headers(call),
         answer_withheld: taken.answer_withheld,
     });
-    state.mailboxes.store(StoredMessage { delivery: Arc::clone(&delivery), raw: submission.raw, inboxes });
+    let message = StoredMessage { delivery: Arc::clone(&delivery), raw: submission.raw, inboxes };
+    state.bounces.follow(&admitted.tenant, &message, &state.config.behaviour);
+    state.mailboxes.store(message);
     state.journal.delivered(delivery);
 }
 

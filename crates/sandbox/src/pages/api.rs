@@ -9,6 +9,7 @@
 //! | `GET deliveries?limit=&wait_for=N&timeout_ms=` | `{"total": n, "deliveries": [...]}`, oldest first |
 //! | `GET requests?limit=` | `{"requests": [...]}`, oldest first; status 0 is a reset |
 //! | `GET token_requests?limit=` | `{"token_requests": [...]}`, oldest first; no secrets in them |
+//! | `GET bounces` | `{"bounces": [...]}`: reports in Inboxes, and those still on their way; `bounces/{id}/raw` |
 //! | `GET stats` | counters |
 //! | `GET clock`, `POST clock` `{"advance_seconds": n}` | `{"now", "advanced_seconds"}`; it never goes back |
 //! | `POST faults` ([`Fault`] as JSON), `GET`, `DELETE` | 201; `{"faults": [...]}`; 204 |
@@ -88,6 +89,10 @@ pub(crate) async fn api(state: &Arc<State>, call: &Call, segments: &[&str], body
             done_if(decode_segment(key).is_some_and(|upn| state.revoke_user(&upn)))
         }
         (&Method::POST, ["apps", client_id, "revoke"]) => done_if(state.withdraw_consent(client_id)),
+        (&Method::GET, ["bounces"]) => json_reply(StatusCode::OK, &json!({"bounces": state.bounces.all()})),
+        (&Method::GET, ["bounces", id, "raw"]) => {
+            state.bounces.all().into_iter().find(|it| it.id == *id).map_or_else(not_found, |it| mime(it.raw))
+        }
         (&Method::GET, ["stats"]) => json_reply(StatusCode::OK, &stats(state)),
         (&Method::GET, ["faults"]) => json_reply(StatusCode::OK, &json!({"faults": state.faults.list()})),
         (&Method::DELETE, ["faults"]) => {
@@ -166,6 +171,7 @@ async fn deliveries(state: &State, call: &Call) -> Reply {
 
 fn clear(state: &State) -> Reply {
     state.mailboxes.clear();
+    state.bounces.clear();
     state.journal.clear();
     reply(StatusCode::NO_CONTENT, "", Bytes::new())
 }

@@ -161,6 +161,8 @@ fn commit(
         headers: Vec::new(),
         answer_withheld: false,
     });
-    state.mailboxes.store(StoredMessage { delivery: Arc::clone(&delivery), raw: Bytes::from(raw), inboxes });
+    let message = StoredMessage { delivery: Arc::clone(&delivery), raw: Bytes::from(raw), inboxes };
+    state.bounces.follow(&submitter.tenant, &message, &state.config.behaviour);
+    state.mailboxes.store(message);
     state.journal.delivered(delivery);
 }

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod admin_consent;
 #[cfg(test)]
+mod bounces;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod client;
