@@ -32,6 +32,7 @@ async fn queued(store: &ModelStore, number: u128, subject: &str, body: &str) -> 
         subject: Some(subject.to_owned()),
         internet_message_id: None,
         routed_to: None,
+        hold: None,
         priority: Priority::Normal,
         send_at: None,
         received_at: now(),

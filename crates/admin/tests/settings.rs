@@ -340,6 +340,7 @@ async fn waiting_messages_follow_the_new_settings() {
         subject: None,
         internet_message_id: None,
         routed_to: None,
+        hold: None,
         priority: Priority::Normal,
         send_at: None,
         received_at: now,

@@ -81,6 +81,7 @@ impl Deliverer {
             request_id: verdict.request_id,
             due_at: after(now, wait),
             retry_uncertain: on_uncertain == OnUncertain::Retry,
+            settles_doubt: false,
         }
     }
 

@@ -121,7 +121,7 @@ impl Supervisor {
     async fn take_in(&mut self, change: Change) {
         match change {
             Change::Lane(lane) => self.wake(lane),
-            Change::Message(_) => {}
+            Change::Message(_) | Change::Outcomes => {}
             Change::Grant(connection) => {
                 self.deliverer.upstreams.notice_sign_ins().await;
                 complain(self.try_again_on(&connection).await);

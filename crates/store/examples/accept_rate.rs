@@ -95,6 +95,7 @@ fn message(body: Bytes) -> Outcome<NewMessage> {
         subject: Some("Invoice 4711".into()),
         internet_message_id: Some(format!("<{number}@contoso.test>")),
         routed_to: Some(RoutedTo { connection: ConnectionId("c1".into()), mailbox: "noreply@contoso.test".parse()? }),
+        hold: None,
         priority: Priority::Normal,
         send_at: None,
         received_at: now,
@@ -128,6 +129,7 @@ async fn deliver(store: &Arc<SqliteStore>, workers: u64, messages: u64) -> Outco
                             request_id: None,
                             due_at: now,
                             retry_uncertain: false,
+                            settles_doubt: false,
                         };
                         store.finish_attempt(&claim, report, now).await?;
                     }

@@ -112,6 +112,7 @@ fn message(number: u64, messages: u64, now: Timestamp) -> Outcome<NewMessage> {
             connection: ConnectionId("c1".into()),
             mailbox: format!("lane{}@contoso.test", chance % LANES).parse()?,
         }),
+        hold: None,
         priority: Priority::Normal,
         send_at: None,
         received_at,
@@ -161,6 +162,7 @@ async fn finish(store: Arc<SqliteStore>, claim: Claim) -> Outcome<()> {
         // A deferred one must not be claimed again before it is held.
         due_at: ended + SignedDuration::from_hours(DAYS * 24 * 2),
         retry_uncertain: false,
+        settles_doubt: false,
     };
     store.finish_attempt(&claim, report, ended).await?;
     if let Some(operation) = operation {

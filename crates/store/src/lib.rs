@@ -16,6 +16,7 @@ mod history;
 mod keyring;
 mod lane;
 mod message;
+mod outcome;
 mod query;
 mod session;
 mod spool;
@@ -34,6 +35,7 @@ pub use message::{
     Attempt, AttemptId, AttemptReport, Claim, Enqueued, Event, Explanation, IdempotencyKey, MessageDetail,
     MessageRecord, NewMessage, Priority, RecipientOutcome, RecipientState, RecipientStatus, Via,
 };
+pub use outcome::{Outcome, OutcomeKind};
 pub use query::{Counts, Filter, Page, PageRequest};
 pub use session::{Grant, Session};
 pub use state::{MessageState, Operation};

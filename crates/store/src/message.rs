@@ -24,6 +24,8 @@ pub struct NewMessage {
     pub internet_message_id: Option<String>,
     /// Which lane; `None`: no route takes it now, it waits for the settings.
     pub routed_to: Option<RoutedTo>,
+    /// The reason why it is `held` from the start; `None`: it is queued.
+    pub hold: Option<String>,
     pub priority: Priority,
     /// Not before then.
     pub send_at: Option<Timestamp>,
@@ -98,6 +100,8 @@ pub struct MessageRecord {
     pub attempts: u32,
     /// At least one attempt's answer was lost: a recipient may get the message twice.
     pub may_be_duplicated: bool,
+    /// At least one recipient is [`RecipientState::Bounced`].
+    pub bounced: bool,
     /// The last failure, deferral or doubt in words; `None` once all is well.
     pub last_error: Option<Explanation>,
     pub account: Option<AccountId>,
@@ -131,6 +135,8 @@ pub enum RecipientState {
     Pending,
     /// The upstream accepted it.
     Sent,
+    /// The upstream had accepted it, and a non-delivery report came back.
+    Bounced,
     Failed,
     /// The answer was lost.
     Uncertain,
@@ -170,6 +176,9 @@ pub struct AttemptReport {
     /// Policy `on_uncertain = retry`: recipients whose outcome is [`RecipientOutcome::Uncertain`] become pending again
     /// instead of leaving the message `uncertain`. `may_be_duplicated` is set either way.
     pub retry_uncertain: bool,
+    /// The attempt learned exactly what became of the earlier ones: they leave no doubt, and `may_be_duplicated` is
+    /// cleared unless an outcome of this report is [`RecipientOutcome::Uncertain`].
+    pub settles_doubt: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

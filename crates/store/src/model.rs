@@ -6,9 +6,11 @@
 mod as_store;
 mod delivery;
 mod held;
+mod news;
 mod past;
+mod setting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -18,7 +20,8 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{
     AuditEntry, Change, Counts, Enqueued, Event, Explanation, Filter, Grant, IdempotencyKey, KeyRing, Lane, LaneId,
-    MessageState, NewMessage, Operation, Page, PageRequest, RecipientState, Session, StoreError,
+    MessageState, NewMessage, Operation, Outcome, OutcomeKind, Page, PageRequest, Priority, RecipientState, Session,
+    StoreError,
 };
 use held::{Held, HeldLane};
 use past::{Happened, Past};
@@ -42,6 +45,16 @@ struct State {
     keys: BTreeMap<(Option<AccountId>, String), (IdempotencyKey, MessageId)>,
     /// Recipients of the attempts that a lane started in an hour since 1970.
     hours: BTreeMap<(LaneId, i64), u64>,
+    /// What budgets were charged in an hour since 1970.
+    charges: BTreeMap<(i64, String), u64>,
+    /// Whose turn was the last one, among the messages of a lane and a priority.
+    turns: BTreeMap<(LaneId, Priority), Option<AccountId>>,
+    outcomes: Vec<Outcome>,
+    /// Outcomes so far.
+    newest_outcome: u64,
+    /// Messages whose delay was noted.
+    noted: BTreeSet<MessageId>,
+    kept: BTreeMap<String, serde_json::Value>,
     audit: Vec<AuditEntry>,
     sessions: BTreeMap<String, Session>,
     grants: BTreeMap<ConnectionId, Grant>,
@@ -110,7 +123,7 @@ impl State {
         self.news.push(Change::Message(id));
     }
 
-    fn enqueue(&mut self, message: NewMessage, body: bytes::Bytes) -> Result<Enqueued, StoreError> {
+    fn enqueue(&mut self, mut message: NewMessage, body: bytes::Bytes) -> Result<Enqueued, StoreError> {
         if let Some(wanted) = &message.idempotency
             && let Some((known, id)) = self.keys.get(&(message.account.clone(), wanted.key.clone()))
             && known.expires_at > message.received_at
@@ -128,11 +141,16 @@ impl State {
         let lane = message.routed_to.as_ref().map(|key| self.lane_for(key));
         self.arrived += 1;
         let received_at = message.received_at;
+        let held_because = message.hold.take();
         if let Some(account) = message.account.clone() {
             let last = self.account_use.entry(account).or_insert(received_at);
             *last = received_at.max(*last);
         }
-        let held = Held::new(message, body, self.arrived, lane.map(|lane| (lane, self.key_of(lane))));
+        let mut held = Held::new(message, body, self.arrived, lane.map(|lane| (lane, self.key_of(lane))));
+        if let Some(reason) = held_because {
+            held.record.state = MessageState::Held;
+            held.events.push(by_the_system(received_at, "held", Some(reason)));
+        }
         self.messages.insert(id, held);
         self.remember(received_at, Happened::Accepted);
         self.announce(id);
@@ -229,6 +247,15 @@ impl State {
         Ok(state)
     }
 
+    fn hold_queued(&mut self, actor: &str, reason: &str, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        let queued = self.ids(|held| held.record.state == MessageState::Queued, limit);
+        for id in &queued {
+            let (kind, detail) = (Operation::Hold.name().into(), Some(reason.to_owned()));
+            self.operate(*id, Operation::Hold, Event { at: now, kind, actor: actor.into(), detail })?;
+        }
+        Ok(count(&queued))
+    }
+
     fn fail(&mut self, id: MessageId, reason: Explanation, now: Timestamp) -> Result<(), StoreError> {
         let held = self.message_mut(id)?;
         held.record.state.check_may_fail()?;
@@ -238,6 +265,7 @@ impl State {
         held.events.push(by_the_system(now, "failed", Some(reason.what.clone())));
         held.record.last_error = Some(reason);
         self.remember(now, Happened::Failed);
+        self.tell(id, OutcomeKind::Failed, now);
         self.announce(id);
         Ok(())
     }
@@ -251,6 +279,7 @@ impl State {
         held.record.state = MessageState::Quarantined;
         held.events.push(by_the_system(now, "quarantined", Some(reason.what.clone())));
         held.record.last_error = Some(reason);
+        self.tell(id, OutcomeKind::Quarantined, now);
         self.announce(id);
         Ok(())
     }
@@ -258,6 +287,7 @@ impl State {
     fn delete(&mut self, id: MessageId) -> Result<(), StoreError> {
         self.message(id)?.record.state.check_may_be_deleted()?;
         self.messages.remove(&id);
+        self.noted.remove(&id);
         self.news.push(Change::Message(id));
         Ok(())
     }
@@ -275,6 +305,10 @@ impl State {
             self.announce(id);
         }
     }
+}
+
+fn count<T>(list: &[T]) -> u64 {
+    list.len().try_into().unwrap_or(u64::MAX)
 }
 
 fn by_the_system(at: Timestamp, kind: &str, detail: Option<String>) -> Event {

@@ -26,6 +26,10 @@ pub struct Filter {
     pub sender: Option<String>,
     /// Exactly one of the recipients.
     pub recipient: Option<Address>,
+    /// Exactly the Message-ID field's value.
+    pub internet_message_id: Option<String>,
+    /// Only messages that bounced.
+    pub bounced: bool,
     /// Arrived then or later.
     pub since: Option<Timestamp>,
     /// Arrived before then.
@@ -69,10 +73,12 @@ impl Matcher<'_> {
     fn matches_facts(&self, message: &MessageRecord) -> bool {
         let filter = self.asked;
         (filter.states.is_empty() || filter.states.contains(&message.state))
+            && (message.bounced || !filter.bounced)
             && filter.account.as_ref().is_none_or(|account| message.account.as_ref() == Some(account))
             && filter.since.is_none_or(|since| message.received_at >= since)
             && filter.until.is_none_or(|until| message.received_at < until)
             && filter.recipient.as_ref().is_none_or(|wanted| recipients(message).any(|address| address == wanted))
+            && filter.internet_message_id.as_ref().is_none_or(|id| message.internet_message_id.as_ref() == Some(id))
     }
 
     fn matches_texts(&self, message: &MessageRecord) -> bool {

@@ -74,7 +74,7 @@ impl MessageState {
                 (RecipientState::Pending, _) | (_, Self::Queued) => Self::Queued,
                 (RecipientState::Uncertain, _) | (_, Self::Uncertain) => Self::Uncertain,
                 (RecipientState::Failed, _) | (_, Self::Failed) => Self::Failed,
-                (RecipientState::Sent, state) => state,
+                (RecipientState::Sent | RecipientState::Bounced, state) => state,
             };
         }
         state
@@ -82,7 +82,7 @@ impl MessageState {
 
     /// The state after an administrator's operation, or why it cannot be.
     ///
-    /// `Retry` makes every recipient that is not sent pending again. On a queued message it means "now".
+    /// `Retry` makes every recipient pending again that the upstream did not accept. On a queued message it means "now".
     pub fn after(self, operation: Operation) -> Result<Self, StoreError> {
         let next = match (operation, self) {
             (Operation::Retry, Self::Queued | Self::Failed | Self::Uncertain | Self::Held | Self::Cancelled)
@@ -149,7 +149,7 @@ impl Operation {
     /// when the message was held, else it would be queued with nobody to send to.
     pub fn reopens(self, recipient: RecipientState) -> bool {
         match self {
-            Self::Retry => recipient != RecipientState::Sent,
+            Self::Retry => !matches!(recipient, RecipientState::Sent | RecipientState::Bounced),
             Self::Release => recipient == RecipientState::Uncertain,
             Self::Cancel | Self::Hold => false,
         }
@@ -181,6 +181,7 @@ mod tests {
             (vec![R::Failed, R::Uncertain], M::Uncertain), // doubt outweighs failure
             (vec![R::Uncertain, R::Pending, R::Failed], M::Queued), // work left goes first
             (vec![R::Pending], M::Queued),
+            (vec![R::Bounced, R::Sent], M::Sent), // the upstream took it: that stays so
         ] {
             assert_eq!(M::after_attempt(recipients.clone()), state, "{recipients:?}");
         }

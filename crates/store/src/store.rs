@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use mail::MessageId;
+use mail::{Address, EnhancedStatus, MessageId};
 use serde::{Deserialize, Serialize};
 use settings::{
     Account, AccountId, ApiToken, ApiTokenId, Connection, ConnectionId, Emails, Notices, Route, RoutedTo, Sealed,
@@ -13,10 +13,13 @@ use settings::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    AttemptReport, BodyReader, BodyWriter, Claim, Counts, Enqueued, Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId,
-    LanePause, Lease, MessageDetail, MessageState, NewMessage, NodeId, Operation, Page, PageRequest, Session,
-    StoreError,
+    AttemptReport, BodyReader, BodyWriter, Claim, Counts, Enqueued, Explanation, Filter, Grant, HistoryPoint, KeyRing,
+    Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage, NodeId, Operation, Outcome, Page,
+    PageRequest, Session, StoreError,
 };
+
+/// Hours before the present one in which charges are remembered: a day, and the hour that it begins in.
+pub(crate) const HOURS_CHARGED: i64 = 25;
 
 /// Durable state. Every method that changes something returns only after the change is on disk, and changes
 /// everything it says or nothing.
@@ -35,7 +38,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     // ---- in
 
-    /// Makes the message durable: state `queued`, every recipient pending, due at `send_at` or at once. After `Ok` it
+    /// Makes the message durable: state `queued` (or `held`, see [`NewMessage::hold`], with an event `held` that carries
+    /// the reason), every recipient pending, due at `send_at` or at once. After `Ok` it
     /// survives any crash; after `Err` it does not exist. Concurrent calls share one sync (group commit).
     async fn enqueue(&self, message: NewMessage) -> Result<Enqueued, StoreError>;
 
@@ -64,8 +68,12 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError>;
 
-    /// Claims up to `max_messages` due messages, best priority first, then oldest due: state `sending`, an attempt
-    /// started for at most `max_recipients` of its pending recipients. Durable before it returns.
+    /// Claims up to `max_messages` due messages: state `sending`, an attempt started for at most `max_recipients` of the
+    /// pending recipients of each. Durable before it returns.
+    ///
+    /// Best priority first. Within one, the accounts (and the messages without one, before all accounts) that have
+    /// something due take turns in the order of their ids, one message each, each account's oldest due first; the next
+    /// claim goes on where this one ended, also after a restart. Takes milliseconds whatever is queued.
     async fn claim(
         &self,
         lease: &Lease,
@@ -83,11 +91,30 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         now: Timestamp,
     ) -> Result<MessageState, StoreError>;
 
+    /// The lane's id; a lane that is new is made.
+    async fn lane_of(&self, key: &RoutedTo) -> Result<LaneId, StoreError>;
+
+    /// What is `queued` on the lane (not: being sent), with the sender that routing needs, oldest due first, in pages of
+    /// `limit` after `after`: the work list when a lane must be emptied. If `after` is gone the list begins again.
+    async fn queued_in_lane(
+        &self,
+        lane: LaneId,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError>;
+
     /// Stops the lane (or lets it go, with `None`).
     async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError>;
 
     /// Recipients this lane's attempts were started for since `since`, to the hour: the day's budget over restarts.
     async fn recipients_attempted(&self, lane: LaneId, since: Timestamp) -> Result<u64, StoreError>;
+
+    /// Adds to what a budget was charged, in the hour of `now`. Hours more than 25 before that one are forgotten, of
+    /// every budget.
+    async fn charge(&self, budget: &str, amount: u64, now: Timestamp) -> Result<(), StoreError>;
+
+    /// What the budget was charged since `since`, to the hour.
+    async fn charged(&self, budget: &str, since: Timestamp) -> Result<u64, StoreError>;
 
     /// Messages that no route took, oldest first, to be routed again after the settings changed.
     async fn unrouted(&self, limit: u32) -> Result<Vec<MessageId>, StoreError>;
@@ -98,9 +125,10 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         &self,
         after: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<(MessageId, Option<mail::Address>, Option<RoutedTo>)>, StoreError>;
+    ) -> Result<Vec<(MessageId, Option<Address>, Option<RoutedTo>)>, StoreError>;
 
-    /// Puts messages that are not being sent onto other lanes (`None`: unrouted). Ids in another state are passed over.
+    /// Puts messages that are not being sent onto other lanes (`None`: unrouted), due when they were. Ids in another
+    /// state are passed over.
     async fn reroute(&self, routes: Vec<(MessageId, Option<RoutedTo>)>) -> Result<(), StoreError>;
 
     // ---- what became of it
@@ -110,6 +138,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// One page of what the filter finds, newest first. Takes milliseconds whatever the number of messages; a filter for
     /// several words that are each in most messages, and seldom together, takes the longest.
     async fn messages(&self, filter: &Filter, page: PageRequest) -> Result<Page, StoreError>;
+
+    /// The newest messages, at most `limit`, whose Message-ID field is exactly this, newest first.
+    async fn with_internet_message_id(&self, message_id: &str, limit: u32) -> Result<Vec<MessageId>, StoreError>;
 
     /// In constant time, whatever the number of messages.
     async fn counts(&self) -> Result<Counts, StoreError>;
@@ -133,21 +164,64 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         now: Timestamp,
     ) -> Result<MessageState, StoreError>;
 
+    /// Holds the oldest queued messages, at most `limit`, as [`Operation::Hold`] does; returns how many.
+    async fn hold_queued(&self, actor: &str, reason: &str, limit: u32, now: Timestamp) -> Result<u64, StoreError>;
+
     /// Makes a waiting message `failed` (its lifetime is over, its route is gone for good), with the reason. `Conflict`
     /// while it is being sent or when it is settled.
-    async fn fail(&self, id: MessageId, reason: crate::Explanation, now: Timestamp) -> Result<(), StoreError>;
+    async fn fail(&self, id: MessageId, reason: Explanation, now: Timestamp) -> Result<(), StoreError>;
 
     /// Messages that are `queued` although their lifetime (`expires_at`) is over at `now`, oldest first.
     async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError>;
 
     /// Sets a message aside that cannot be read (its body is damaged). It is never deleted by itself.
-    async fn quarantine(&self, id: MessageId, reason: crate::Explanation, now: Timestamp) -> Result<(), StoreError>;
+    async fn quarantine(&self, id: MessageId, reason: Explanation, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes that a non-delivery report came back for a recipient that the upstream had accepted: `Sent` becomes
+    /// `Bounced` with that status, with an event `bounced` and the explanation as the message's last error. The message's
+    /// state stays.
+    ///
+    /// `Ok(true)` also for a recipient that had bounced before: then nothing is written, and nobody is told again.
+    /// `Ok(false)`: nothing was changed, for the message has no such recipient, or it was not sent to it.
+    async fn mark_bounced(
+        &self,
+        id: MessageId,
+        recipient: &Address,
+        status: Option<EnhancedStatus>,
+        explanation: Explanation,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Deletes a message that is not being sent, and its body.
     async fn delete(&self, id: MessageId) -> Result<(), StoreError>;
 
     /// Deletes up to `limit` settled messages of that state that arrived before `before`; returns how many.
     async fn purge(&self, state: MessageState, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    // ---- what somebody may want to be told
+
+    /// Outcomes with a number above `after`, oldest first, at most `limit`.
+    async fn outcomes(&self, after: u64, limit: u32) -> Result<Vec<Outcome>, StoreError>;
+
+    /// The number given last, also when that outcome was forgotten since; 0: none yet.
+    async fn newest_outcome(&self) -> Result<u64, StoreError>;
+
+    /// Forgets the outcomes up to that number; returns how many there were.
+    async fn purge_outcomes(&self, up_to: u64) -> Result<u64, StoreError>;
+
+    /// Notes messages, oldest first and at most `limit`, that are `queued`, arrived before `received_before` and were
+    /// never noted: an outcome `Delayed` each. Returns how many.
+    async fn note_delayed(&self, received_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError>;
+
+    // ---- small facts of others: how far a reader has read, which alarms are raised
+
+    async fn kept(&self, key: &str) -> Result<Option<serde_json::Value>, StoreError>;
+
+    /// Replaces what is kept under that key, or forgets it (`None`).
+    async fn keep(&self, key: &str, value: Option<serde_json::Value>) -> Result<(), StoreError>;
+
+    /// All whose key begins with `prefix`, in order of the keys.
+    async fn kept_under(&self, prefix: &str) -> Result<Vec<(String, serde_json::Value)>, StoreError>;
 
     // ---- settings
 
@@ -225,6 +299,8 @@ pub enum Change {
     Settings {
         version: u64,
     },
+    /// There are new outcomes ([`Store::outcomes`]).
+    Outcomes,
     /// A user granted this delegated connection something, or the grant ended. Not: its refresh token was rotated.
     Grant(ConnectionId),
     /// Anything may have changed (another process wrote): look at everything once.

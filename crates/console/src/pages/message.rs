@@ -146,6 +146,7 @@ fn recipient(recipient: &RecipientStatus) -> RecipientView {
     let (class, state) = match recipient.state {
         RecipientState::Pending => ("state-queued", "Waiting"),
         RecipientState::Sent => ("state-sent", "Sent"),
+        RecipientState::Bounced => ("state-failed", "Bounced"),
         RecipientState::Failed => ("state-failed", "Failed"),
         RecipientState::Uncertain => ("state-uncertain", "May have been delivered"),
     };

@@ -265,6 +265,7 @@ impl World {
             subject: Some(subject.to_owned()),
             internet_message_id: Some(format!("<{number}@contoso.test>")),
             routed_to: Some(RoutedTo { connection, mailbox: address("noreply@contoso.test") }),
+            hold: None,
             priority: Priority::Normal,
             send_at: None,
             received_at: self.now(),
@@ -305,6 +306,7 @@ impl World {
             request_id: Some("request-1".into()),
             due_at: now,
             retry_uncertain: false,
+            settles_doubt: false,
         };
         self.store.finish_attempt(&claim, report, now).await.unwrap();
     }

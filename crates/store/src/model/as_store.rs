@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use mail::{Address, MessageId};
+use mail::{Address, EnhancedStatus, MessageId};
 use settings::{AccountId, ConnectionId, RoutedTo, Sealed, Settings, UserId};
 use tokio::sync::{broadcast, watch};
 
 use super::held::Held;
-use super::{ModelStore, delivery};
+use super::setting::apply;
+use super::{ModelStore, count, delivery};
 use crate::{
     AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Event,
     Explanation, Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState,
-    NewMessage, NodeId, Operation, Page, PageRequest, Session, SettingsChange, Store, StoreError,
+    NewMessage, NodeId, Operation, Outcome, Page, PageRequest, Session, SettingsChange, Store, StoreError,
 };
 
 #[async_trait]
@@ -82,6 +83,19 @@ impl Store for ModelStore {
         self.write(|state| state.finish_attempt(claim, report, now))
     }
 
+    async fn lane_of(&self, key: &RoutedTo) -> Result<LaneId, StoreError> {
+        self.write(|state| Ok(state.lane_for(key)))
+    }
+
+    async fn queued_in_lane(
+        &self,
+        lane: LaneId,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
+        Ok(self.read().queued_in_lane(lane, after, limit))
+    }
+
     async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError> {
         self.write(|state| {
             state.lane_mut(lane)?.pause = pause;
@@ -93,6 +107,17 @@ impl Store for ModelStore {
     async fn recipients_attempted(&self, lane: LaneId, since: Timestamp) -> Result<u64, StoreError> {
         let hours = (lane, delivery::hour(since))..=(lane, i64::MAX);
         Ok(self.read().hours.range(hours).map(|(_, count)| *count).sum())
+    }
+
+    async fn charge(&self, budget: &str, amount: u64, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.charge(budget, amount, now);
+            Ok(())
+        })
+    }
+
+    async fn charged(&self, budget: &str, since: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.read().charged(budget, since))
     }
 
     async fn unrouted(&self, limit: u32) -> Result<Vec<MessageId>, StoreError> {
@@ -129,6 +154,12 @@ impl Store for ModelStore {
         Ok(self.read().page(filter, page))
     }
 
+    async fn with_internet_message_id(&self, message_id: &str, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+        let filter = Filter { internet_message_id: Some(message_id.to_owned()), ..Filter::default() };
+        let page = self.read().page(&filter, PageRequest { before: None, limit });
+        Ok(page.messages.into_iter().map(|record| record.id).collect())
+    }
+
     async fn counts(&self) -> Result<Counts, StoreError> {
         Ok(self.read().counts())
     }
@@ -158,6 +189,10 @@ impl Store for ModelStore {
         self.write(|state| state.operate(id, operation, event))
     }
 
+    async fn hold_queued(&self, actor: &str, reason: &str, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| state.hold_queued(actor, reason, limit, now))
+    }
+
     async fn fail(&self, id: MessageId, reason: Explanation, now: Timestamp) -> Result<(), StoreError> {
         self.write(|state| state.fail(id, reason, now))
     }
@@ -171,6 +206,17 @@ impl Store for ModelStore {
         self.write(|state| state.quarantine(id, reason, now))
     }
 
+    async fn mark_bounced(
+        &self,
+        id: MessageId,
+        recipient: &Address,
+        status: Option<EnhancedStatus>,
+        explanation: Explanation,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(|state| state.mark_bounced(id, recipient, status, explanation, now))
+    }
+
     async fn delete(&self, id: MessageId) -> Result<(), StoreError> {
         self.write(|state| state.delete(id))
     }
@@ -180,8 +226,44 @@ impl Store for ModelStore {
         self.write(|all| {
             let ids = all.ids(|held| held.record.state == state && held.record.received_at < before, limit);
             ids.iter().try_for_each(|id| all.delete(*id))?;
-            Ok(ids.len().try_into().unwrap_or(u64::MAX))
+            Ok(count(&ids))
         })
+    }
+
+    async fn outcomes(&self, after: u64, limit: u32) -> Result<Vec<Outcome>, StoreError> {
+        Ok(self.read().outcomes(after, limit))
+    }
+
+    async fn newest_outcome(&self) -> Result<u64, StoreError> {
+        Ok(self.read().newest_outcome)
+    }
+
+    async fn purge_outcomes(&self, up_to: u64) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.purge_outcomes(up_to)))
+    }
+
+    async fn note_delayed(&self, received_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.note_delayed(received_before, limit, now)))
+    }
+
+    async fn kept(&self, key: &str) -> Result<Option<serde_json::Value>, StoreError> {
+        Ok(self.read().kept.get(key).cloned())
+    }
+
+    async fn keep(&self, key: &str, value: Option<serde_json::Value>) -> Result<(), StoreError> {
+        self.write(|state| {
+            match value {
+                Some(value) => state.kept.insert(key.to_owned(), value),
+                None => state.kept.remove(key),
+            };
+            Ok(())
+        })
+    }
+
+    async fn kept_under(&self, prefix: &str) -> Result<Vec<(String, serde_json::Value)>, StoreError> {
+        let state = self.read();
+        let under = state.kept.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(under.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
     fn settings(&self) -> watch::Receiver<Arc<Settings>> {
@@ -314,32 +396,5 @@ impl Store for ModelStore {
 
     async fn probe(&self) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-fn apply(settings: &mut Settings, change: SettingsChange) {
-    /// Replaces the one with the same id, or adds; in order of id.
-    fn put<T, I: Ord>(list: &mut Vec<T>, item: T, id: impl Fn(&T) -> I) {
-        list.retain(|known| id(known) != id(&item));
-        list.push(item);
-        list.sort_by_key(id);
-    }
-    match change {
-        SettingsChange::PutTenant(tenant) => put(&mut settings.tenants, tenant, |tenant| tenant.id.clone()),
-        SettingsChange::RemoveTenant(id) => settings.tenants.retain(|tenant| tenant.id != id),
-        SettingsChange::PutConnection(it) => put(&mut settings.connections, it, |connection| connection.id.clone()),
-        SettingsChange::RemoveConnection(id) => settings.connections.retain(|connection| connection.id != id),
-        SettingsChange::PutEmails(emails) => settings.emails = emails,
-        SettingsChange::SetRoutes(routes) => settings.routes = routes,
-        SettingsChange::PutAccount(account) => put(&mut settings.accounts, account, |account| account.id.clone()),
-        SettingsChange::RemoveAccount(id) => settings.accounts.retain(|account| account.id != id),
-        SettingsChange::PutUser(user) => put(&mut settings.users, user, |user| user.id.clone()),
-        SettingsChange::RemoveUser(id) => settings.users.retain(|user| user.id != id),
-        SettingsChange::PutApiToken(token) => put(&mut settings.api_tokens, token, |token| token.id.clone()),
-        SettingsChange::RemoveApiToken(id) => settings.api_tokens.retain(|token| token.id != id),
-        SettingsChange::PutSignIn(sign_in) => settings.sign_in = sign_in,
-        SettingsChange::PutWebhook(webhook) => put(&mut settings.webhooks, webhook, |webhook| webhook.id.clone()),
-        SettingsChange::RemoveWebhook(id) => settings.webhooks.retain(|webhook| webhook.id != id),
-        SettingsChange::PutNotices(notices) => settings.notices = notices,
     }
 }

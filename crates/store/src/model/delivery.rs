@@ -1,12 +1,13 @@
 //! The model's leases, claims and attempts.
 
 use jiff::Timestamp;
-use mail::MessageId;
+use mail::{Address, MessageId};
 
 use super::past::Happened;
 use super::{State, by_the_system};
+use crate::store::HOURS_CHARGED;
 use crate::{
-    Attempt, AttemptId, AttemptReport, Change, Claim, Explanation, LaneId, Lease, MessageState, NodeId,
+    Attempt, AttemptId, AttemptReport, Change, Claim, Explanation, LaneId, Lease, MessageState, NodeId, OutcomeKind,
     RecipientOutcome, RecipientState, StoreError,
 };
 
@@ -58,6 +59,7 @@ impl State {
                 ..Explanation::default()
             });
             held.events.push(by_the_system(now, "attempt_lost", None));
+            self.tell(id, OutcomeKind::Uncertain, now);
             self.announce(id);
         }
     }
@@ -78,14 +80,58 @@ impl State {
         if max_recipients == 0 || lane.pause.as_ref().is_some_and(|pause| pause.until > now) {
             return Ok(Vec::new());
         }
-        let is_due = |held: &&super::Held| {
-            held.record.lane == Some(lease.lane) && held.shown().due_at.is_some_and(|due| due <= now)
+        let mut claims = Vec::new();
+        for _ in 0..max_messages {
+            let Some(id) = self.whose_turn_it_is(lease.lane, now) else { break };
+            claims.push(self.start_attempt(id, lease, max_recipients, now)?);
+        }
+        Ok(claims)
+    }
+
+    /// The next message to be sent, and notes the turn of its account.
+    fn whose_turn_it_is(&mut self, lane: LaneId, now: Timestamp) -> Option<MessageId> {
+        let is_due =
+            |held: &&super::Held| held.record.lane == Some(lane) && held.shown().due_at.is_some_and(|due| due <= now);
+        let due: Vec<&super::Held> = self.messages.values().filter(is_due).collect();
+        let priority = due.iter().map(|held| held.record.priority).min()?;
+        let last = self.turns.get(&(lane, priority));
+        let place = |held: &&&super::Held| {
+            let account = &held.record.account;
+            let comes_later_in_the_round = last.is_some_and(|last| account <= last);
+            (comes_later_in_the_round, account.clone(), held.due_at, held.arrival)
         };
-        let mut due: Vec<_> = self.messages.values().filter(is_due).collect();
-        due.sort_by_key(|held| (held.record.priority, held.due_at, held.arrival));
-        let limit = usize::try_from(max_messages).unwrap_or(usize::MAX);
-        let due: Vec<MessageId> = due.into_iter().take(limit).map(|held| held.record.id).collect();
-        due.into_iter().map(|id| self.start_attempt(id, lease, max_recipients, now)).collect()
+        let next = due.iter().filter(|held| held.record.priority == priority).min_by_key(place)?;
+        let (id, account) = (next.record.id, next.record.account.clone());
+        self.turns.insert((lane, priority), account);
+        Some(id)
+    }
+
+    pub(super) fn queued_in_lane(
+        &self,
+        lane: LaneId,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Vec<(MessageId, Option<Address>)> {
+        let place = |held: &super::Held| (held.due_at, held.arrival);
+        let passed = after.and_then(|after| self.messages.get(&after)).map(place);
+        let is_queued =
+            |held: &&super::Held| held.record.lane == Some(lane) && held.record.state == MessageState::Queued;
+        let queued = self.messages.values().filter(is_queued);
+        let mut left: Vec<&super::Held> = queued.filter(|held| Some(place(held)) > passed).collect();
+        left.sort_by_key(|held| place(held));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        left.into_iter().take(limit).map(|held| (held.record.id, held.record.header_from.clone())).collect()
+    }
+
+    pub(super) fn charge(&mut self, budget: &str, amount: u64, now: Timestamp) {
+        self.charges.retain(|(then, _), _| *then >= hour(now) - HOURS_CHARGED);
+        let charged = self.charges.entry((hour(now), budget.to_owned())).or_default();
+        *charged = charged.saturating_add(amount);
+    }
+
+    pub(super) fn charged(&self, budget: &str, since: Timestamp) -> u64 {
+        let counts = |(then, of): &(i64, String)| *then >= hour(since) && of == budget;
+        self.charges.iter().filter(|(key, _)| counts(key)).map(|(_, amount)| *amount).sum()
     }
 
     fn start_attempt(
@@ -148,21 +194,18 @@ impl State {
         attempt.outcomes.clone_from(&report.outcomes);
         attempt.explanation.clone_from(&report.explanation);
         attempt.request_id = report.request_id;
+        let doubtful = report.outcomes.contains(&RecipientOutcome::Uncertain);
         for (index, outcome) in held.attempted.iter().zip(&report.outcomes) {
             let Some(recipient) = held.recipients.get_mut(*index) else { continue };
             recipient.state = outcome.state();
             recipient.status = None;
             match outcome {
                 RecipientOutcome::Refused(status) => recipient.status = Some(*status),
-                RecipientOutcome::Uncertain => {
-                    held.record.may_be_duplicated = true;
-                    if report.retry_uncertain {
-                        recipient.state = RecipientState::Pending;
-                    }
-                }
-                RecipientOutcome::Accepted | RecipientOutcome::Deferred => {}
+                RecipientOutcome::Uncertain if report.retry_uncertain => recipient.state = RecipientState::Pending,
+                RecipientOutcome::Uncertain | RecipientOutcome::Accepted | RecipientOutcome::Deferred => {}
             }
         }
+        held.record.may_be_duplicated = (held.record.may_be_duplicated && !report.settles_doubt) || doubtful;
         let state = MessageState::after_attempt(held.recipients.iter().map(|recipient| recipient.state));
         held.record.state = state;
         held.due_at = report.due_at;
@@ -175,6 +218,9 @@ impl State {
             MessageState::Sent => self.remember(now, Happened::Sent),
             MessageState::Failed => self.remember(now, Happened::Failed),
             _ => {}
+        }
+        if let Some(kind) = OutcomeKind::of_attempt(state) {
+            self.tell(id, kind, now);
         }
         self.announce(id);
         Ok(state)

@@ -57,6 +57,7 @@ impl Held {
                 due_at: None,
                 attempts: 0,
                 may_be_duplicated: false,
+                bounced: false,
                 last_error: None,
                 account: message.account,
                 via: message.via,

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use mail::{Address, MessageId};
+use mail::{Address, EnhancedStatus, MessageId};
 use settings::{AccountId, ConnectionId, RoutedTo, Sealed, Settings, UserId};
 use tokio::sync::{broadcast, watch};
 
 use super::search::StoredBody;
 use super::writer::Ending;
-use super::{SqliteStore, deliver, enqueue, operate, page, past, people, publish_settings, search, setting, unit};
+use super::{
+    SqliteStore, deliver, enqueue, kept, news, operate, page, past, people, publish_settings, search, setting, unit,
+};
 use crate::body::off_thread;
 use crate::{
     AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Explanation,
     Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage,
-    NodeId, Operation, Page, PageRequest, Session, SettingsChange, Store, StoreError,
+    NodeId, Operation, Outcome, Page, PageRequest, Session, SettingsChange, Store, StoreError,
 };
 
 #[async_trait]
@@ -89,12 +91,36 @@ impl Store for SqliteStore {
         self.writer()?.write(move |unit| deliver::finish_attempt(unit, &claim, &report, now)).await
     }
 
+    async fn lane_of(&self, key: &RoutedTo) -> Result<LaneId, StoreError> {
+        let key = key.clone();
+        self.writer()?.write(move |unit| unit.lane_for(&key)).await
+    }
+
+    async fn queued_in_lane(
+        &self,
+        lane: LaneId,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
+        self.readers.read(move |connection| search::queued_in_lane(connection, lane, after, limit)).await
+    }
+
     async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError> {
         self.writer()?.write(move |unit| operate::pause_lane(unit, lane, pause.as_ref())).await
     }
 
     async fn recipients_attempted(&self, lane: LaneId, since: Timestamp) -> Result<u64, StoreError> {
         self.readers.read(move |connection| search::recipients_attempted(connection, lane, since)).await
+    }
+
+    async fn charge(&self, budget: &str, amount: u64, now: Timestamp) -> Result<(), StoreError> {
+        let budget = budget.to_owned();
+        self.writer()?.write(move |unit| kept::charge(unit, &budget, amount, now)).await
+    }
+
+    async fn charged(&self, budget: &str, since: Timestamp) -> Result<u64, StoreError> {
+        let budget = budget.to_owned();
+        self.readers.read(move |connection| kept::charged(connection, &budget, since)).await
     }
 
     async fn unrouted(&self, limit: u32) -> Result<Vec<MessageId>, StoreError> {
@@ -120,6 +146,12 @@ impl Store for SqliteStore {
     async fn messages(&self, filter: &Filter, request: PageRequest) -> Result<Page, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |connection| page::page(connection, &filter, request, page::PATIENCE)).await
+    }
+
+    async fn with_internet_message_id(&self, message_id: &str, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+        let filter = Filter { internet_message_id: Some(message_id.to_owned()), ..Filter::default() };
+        let page = self.messages(&filter, PageRequest { before: None, limit }).await?;
+        Ok(page.messages.into_iter().map(|record| record.id).collect())
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -152,6 +184,11 @@ impl Store for SqliteStore {
         self.writer()?.write(work).await
     }
 
+    async fn hold_queued(&self, actor: &str, reason: &str, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        let (actor, reason) = (actor.to_owned(), reason.to_owned());
+        self.writer()?.write(move |unit| operate::hold_queued(unit, &actor, &reason, limit, now)).await
+    }
+
     async fn fail(&self, id: MessageId, reason: Explanation, now: Timestamp) -> Result<(), StoreError> {
         self.writer()?.write(move |unit| operate::fail(unit, id, &reason, now)).await
     }
@@ -162,6 +199,19 @@ impl Store for SqliteStore {
 
     async fn quarantine(&self, id: MessageId, reason: Explanation, now: Timestamp) -> Result<(), StoreError> {
         self.writer()?.write(move |unit| operate::quarantine(unit, id, &reason, now)).await
+    }
+
+    async fn mark_bounced(
+        &self,
+        id: MessageId,
+        recipient: &Address,
+        status: Option<EnhancedStatus>,
+        explanation: Explanation,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let recipient = recipient.clone();
+        let work = move |unit: &mut unit::Unit<'_>| news::mark_bounced(unit, id, &recipient, status, &explanation, now);
+        self.writer()?.write(work).await
     }
 
     async fn delete(&self, id: MessageId) -> Result<(), StoreError> {
@@ -176,6 +226,41 @@ impl Store for SqliteStore {
         let (count, files) = self.writer()?.write(move |unit| operate::purge(unit, state, &ids)).await?;
         self.remove_files(files).await?;
         Ok(count)
+    }
+
+    async fn outcomes(&self, after: u64, limit: u32) -> Result<Vec<Outcome>, StoreError> {
+        self.readers.read(move |connection| news::outcomes(connection, after, limit)).await
+    }
+
+    async fn newest_outcome(&self) -> Result<u64, StoreError> {
+        self.readers.read(news::newest_outcome).await
+    }
+
+    async fn purge_outcomes(&self, up_to: u64) -> Result<u64, StoreError> {
+        self.writer()?.write(move |unit| news::purge_outcomes(unit, up_to)).await
+    }
+
+    async fn note_delayed(&self, received_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        let ids = self.readers.read(move |connection| news::delayed(connection, received_before, limit)).await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        self.writer()?.write(move |unit| news::note_delayed(unit, &ids, now)).await
+    }
+
+    async fn kept(&self, key: &str) -> Result<Option<serde_json::Value>, StoreError> {
+        let key = key.to_owned();
+        self.readers.read(move |connection| kept::kept(connection, &key)).await
+    }
+
+    async fn keep(&self, key: &str, value: Option<serde_json::Value>) -> Result<(), StoreError> {
+        let key = key.to_owned();
+        self.writer()?.write(move |unit| kept::keep(unit, &key, value.as_ref())).await
+    }
+
+    async fn kept_under(&self, prefix: &str) -> Result<Vec<(String, serde_json::Value)>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.readers.read(move |connection| kept::kept_under(connection, &prefix)).await
     }
 
     fn settings(&self) -> watch::Receiver<Arc<Settings>> {

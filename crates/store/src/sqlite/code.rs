@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use mail::MessageId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use settings::AccountId;
 
-use crate::{MessageState, Priority, StoreError, Via};
+use crate::{MessageState, OutcomeKind, Priority, StoreError, Via};
 
 pub(super) fn state_code(state: MessageState) -> i64 {
     match state {
@@ -36,6 +37,34 @@ pub(super) fn priority_code(priority: Priority) -> i64 {
 
 pub(super) fn priority_of(code: i64) -> Result<Priority, StoreError> {
     known(PRIORITIES.into_iter().find(|priority| priority_code(*priority) == code), "priority", code)
+}
+
+pub(super) fn outcome_code(kind: OutcomeKind) -> i64 {
+    match kind {
+        OutcomeKind::Sent => 0,
+        OutcomeKind::Failed => 1,
+        OutcomeKind::Delayed => 2,
+        OutcomeKind::Uncertain => 3,
+        OutcomeKind::Bounced => 4,
+        OutcomeKind::Quarantined => 5,
+    }
+}
+
+pub(super) fn outcome_of(code: i64) -> Result<OutcomeKind, StoreError> {
+    known(OutcomeKind::ALL.into_iter().find(|kind| outcome_code(*kind) == code), "outcome", code)
+}
+
+/// Greater than the empty text; no account comes before all accounts, and those have the order of their ids.
+pub(super) fn account_code(account: Option<&AccountId>) -> String {
+    account.map_or_else(|| "-".into(), |account| format!("={}", account.0))
+}
+
+pub(super) fn account_of(code: &str) -> Result<Option<AccountId>, StoreError> {
+    match code.strip_prefix('=') {
+        Some(id) => Ok(Some(AccountId(id.to_owned()))),
+        None if code == "-" => Ok(None),
+        None => Err(unreadable(format!("account {code:?}"))),
+    }
 }
 
 pub(super) fn via_code(via: Via) -> i64 {

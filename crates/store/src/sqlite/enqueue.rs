@@ -5,7 +5,7 @@ use mail::MessageId;
 use rusqlite::params;
 use settings::{AccountId, RoutedTo};
 
-use super::code::{priority_code, signed, state_code, time_code, to_json, unreadable, via_code};
+use super::code::{account_code, priority_code, signed, state_code, time_code, time_of, to_json, unreadable, via_code};
 use super::unit::Unit;
 use super::writer::{Ending, Writer};
 use crate::body::Content;
@@ -23,6 +23,7 @@ struct Row {
     routed_to: Option<RoutedTo>,
     idempotency: Option<IdempotencyKey>,
     account: Option<AccountId>,
+    hold: Option<String>,
     priority: i64,
     due_at: i64,
     received_at: i64,
@@ -55,6 +56,7 @@ impl Row {
             routed_to: message.routed_to,
             idempotency: message.idempotency,
             account: message.account,
+            hold: message.hold,
             priority: priority_code(message.priority),
             due_at: time_code(message.send_at.unwrap_or(message.received_at)),
             received_at: time_code(message.received_at),
@@ -71,6 +73,10 @@ impl Row {
             body,
         };
         Ok((row, message.body))
+    }
+
+    fn state(&self) -> MessageState {
+        if self.hold.is_some() { MessageState::Held } else { MessageState::Queued }
     }
 }
 
@@ -98,7 +104,10 @@ fn insert(unit: &mut Unit<'_>, row: &Row) -> Result<Enqueued, StoreError> {
     insert_message(unit, seq, lane, row)?;
     insert_body(unit, seq, &row.body)?;
     remember_key(unit, row)?;
-    unit.moved(None, Some((MessageState::Queued, lane)));
+    if let Some(reason) = &row.hold {
+        unit.event(seq, time_of(row.received_at)?, "held", "system", Some(reason))?;
+    }
+    unit.moved(None, Some((row.state(), lane)));
     unit.came_in(row.received_at, row.account.as_ref())?;
     unit.announce(row.id, lane);
     Ok(Enqueued::New(row.id))
@@ -112,7 +121,7 @@ fn insert_message(unit: &Unit<'_>, seq: i64, lane: Option<LaneId>, row: &Row) ->
         params![
             seq,
             row.id.to_bytes().as_slice(),
-            state_code(MessageState::Queued),
+            state_code(row.state()),
             lane.map(|lane| lane.0),
             row.priority,
             row.due_at,
@@ -120,7 +129,7 @@ fn insert_message(unit: &Unit<'_>, seq: i64, lane: Option<LaneId>, row: &Row) ->
             row.expires_at,
             row.size,
             row.via,
-            row.account.as_ref().map(|account| &account.0),
+            account_code(row.account.as_ref()),
             row.peer,
             row.header_from,
             row.subject,
@@ -140,10 +149,6 @@ fn insert_body(unit: &Unit<'_>, seq: i64, body: &BodyRow) -> Result<(), StoreErr
         BodyRow::Spooled(name) => unit.execute(sql, params![seq, name.crc32, name.name, None::<&[u8]>])?,
     };
     Ok(())
-}
-
-fn account_code(account: Option<&AccountId>) -> String {
-    account.map_or_else(String::new, |account| format!("={}", account.0))
 }
 
 /// The earlier message that this request stands for, if it was made before.

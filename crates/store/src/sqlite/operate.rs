@@ -5,12 +5,14 @@ use mail::MessageId;
 use rusqlite::params;
 use settings::RoutedTo;
 
-use super::code::{state_code, time_code, to_json};
+use super::code::{length, state_code, time_code, to_json};
 use super::deliver::attempted;
 use super::row::{Outline, Stored, load, outline, progress_column};
+use super::search::all;
 use super::unit::{ATTEMPTS_PER_MESSAGE, Unit, attempt_id};
 use crate::{
-    Change, Explanation, LaneId, LanePause, MessageState, Operation, RecipientOutcome, RecipientState, StoreError,
+    Change, Explanation, LaneId, LanePause, MessageState, Operation, OutcomeKind, RecipientOutcome, RecipientState,
+    StoreError,
 };
 
 pub(super) fn operate(
@@ -41,6 +43,26 @@ pub(super) fn operate(
     Ok(state)
 }
 
+pub(super) fn hold_queued(
+    unit: &mut Unit<'_>,
+    actor: &str,
+    reason: &str,
+    limit: u32,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let sql = "SELECT seq, id, lane FROM message WHERE state IN (0, 1) AND state = 0 ORDER BY seq LIMIT ?1";
+    let queued = all(unit.connection, sql, [limit], |row| {
+        Ok((row.get(0)?, MessageId::from_bytes(row.get(1)?), row.get::<_, Option<i64>>(2)?.map(LaneId)))
+    })?;
+    for (seq, id, lane) in &queued {
+        unit.set_state(*seq, MessageState::Held)?;
+        unit.event(*seq, now, Operation::Hold.name(), actor, Some(reason))?;
+        unit.moved(Some((MessageState::Queued, *lane)), Some((MessageState::Held, *lane)));
+        unit.announce(*id, *lane);
+    }
+    Ok(length(&queued))
+}
+
 pub(super) fn fail(unit: &mut Unit<'_>, id: MessageId, reason: &Explanation, now: Timestamp) -> Result<(), StoreError> {
     let Stored { seq, record, mut progress } = load(unit.connection, id)?;
     record.state.check_may_fail()?;
@@ -56,6 +78,7 @@ pub(super) fn fail(unit: &mut Unit<'_>, id: MessageId, reason: &Explanation, now
     unit.event(seq, now, "failed", "system", Some(&reason.what))?;
     unit.moved(Some((record.state, record.lane)), Some((MessageState::Failed, record.lane)));
     unit.ended(now, MessageState::Failed);
+    unit.tell(id, OutcomeKind::Failed, now);
     unit.announce(id, record.lane);
     Ok(())
 }
@@ -77,6 +100,7 @@ pub(super) fn quarantine(
     )?;
     unit.event(seq, now, "quarantined", "system", Some(&reason.what))?;
     unit.moved(Some((state, lane)), Some((MessageState::Quarantined, lane)));
+    unit.tell(id, OutcomeKind::Quarantined, now);
     unit.announce(id, lane);
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! 2. If the page is not full by then, the index of words says where to look further: first by the rarer words alone, for
 //!    common ones are slow to ask for, and if that is often in vain by all of them.
 //!
-//! Candidates come from the indices of states; [`crate::Filter`] decides on each message itself.
+//! Candidates come from the indices of states and of what bounced; [`crate::Filter`] decides on each message itself.
 
 #[cfg(test)]
 mod tests;
@@ -54,7 +54,7 @@ pub(super) fn page(
     };
     let span = Span::of(connection, filter.since, filter.until)?;
     let question = Question::new(&matcher);
-    let mut candidates = Candidates::new(connection, &filter.states);
+    let mut candidates = Candidates::new(connection, filter);
     let mut looked_at = 0;
     let mut at = span.at_or_below(newest);
     while question.is_none() || at > span.indexed_up_to || looked_at < patience.looked_at_first {
@@ -196,8 +196,8 @@ impl<'c> Found<'c> {
     }
 }
 
-/// The numbers of all messages in some states, from the newest on. Those of the state queued come with those being
-/// sent.
+/// The numbers of all messages in some states, or of those that bounced, from the newest on. Those of the state queued
+/// come with those being sent.
 struct Candidates<'c> {
     connection: &'c Connection,
     streams: Vec<Stream>,
@@ -205,15 +205,21 @@ struct Candidates<'c> {
 }
 
 impl<'c> Candidates<'c> {
-    fn new(connection: &'c Connection, states: &[MessageState]) -> Self {
+    fn new(connection: &'c Connection, filter: &Filter) -> Self {
         let of_state = |state: &MessageState| match state {
             // Worded as the partial indices are, for the planner takes those only for their own words.
             MessageState::Queued => "state IN (0, 1)".to_owned(),
             state => format!("state = {} AND state <> 0", state_code(*state)),
         };
-        let conditions = if states.is_empty() { vec!["1".into()] } else { states.iter().map(of_state).collect() };
+        let are_all = filter.states.is_empty() && !filter.bounced;
+        let conditions = match filter.states.as_slice() {
+            // Always the fewer ones.
+            _ if filter.bounced => vec!["bounced = 1 AND bounced <> 0".to_owned()],
+            [] => vec!["1".to_owned()],
+            states => states.iter().map(of_state).collect(),
+        };
         let streams = conditions.into_iter().map(|condition| Stream::new(&condition)).collect();
-        Self { connection, streams, are_all: states.is_empty() }
+        Self { connection, streams, are_all }
     }
 
     /// The highest candidate that is not above `at`. To be asked for lower and lower numbers.

@@ -3,16 +3,19 @@
 use mail::{Address, EnhancedStatus, Envelope};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
-use settings::{AccountId, ConnectionId, RoutedTo};
+use settings::{ConnectionId, RoutedTo};
 
-use super::code::{from_json, id_of, priority_of, state_of, time_of, to_json, unreadable, unsigned, via_of};
+use super::code::{
+    account_of, from_json, id_of, priority_of, state_of, time_of, to_json, unreadable, unsigned, via_of,
+};
 use super::unit::count_of;
 use crate::{LaneId, MessageRecord, MessageState, RecipientState, StoreError};
 
 /// The columns that [`read`] expects, from `message m LEFT JOIN lane l`.
 pub(super) const COLUMNS: &str = "m.seq, m.id, m.state, m.lane, m.priority, m.due_at, m.attempts, \
      m.may_be_duplicated, m.progress, m.last_error, m.received_at, m.expires_at, m.size, m.via, m.account, m.peer, \
-     m.header_from, m.subject, m.internet_message_id, m.envelope, m.added_header, m.metadata, l.connection, l.mailbox";
+     m.header_from, m.subject, m.internet_message_id, m.envelope, m.added_header, m.metadata, l.connection, l.mailbox, \
+     m.bounced";
 
 /// Where [`COLUMNS`] come from.
 pub(super) const SOURCE: &str = "message m LEFT JOIN lane l ON l.id = m.lane";
@@ -62,8 +65,9 @@ fn read_columns(row: &Row<'_>, id: mail::MessageId) -> Result<Stored, StoreError
         due_at: (state == MessageState::Queued).then_some(due_at),
         attempts: count_of(row.get(6)?),
         may_be_duplicated: row.get(7)?,
+        bounced: row.get(24)?,
         last_error: json_or_null(row, 9)?,
-        account: row.get::<_, Option<String>>(14)?.map(AccountId),
+        account: account_of(text(row, 14)?)?,
         via: via_of(row.get(13)?)?,
         peer: parsed(row, 15)?,
         metadata: json_or_null(row, 21)?,

@@ -5,9 +5,8 @@ use mail::{Address, MessageId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use settings::RoutedTo;
 
-use super::code::{
-    PRIORITIES, from_json, id_of, length, priority_code, signed, state_code, time_code, time_of, unreadable, unsigned,
-};
+use super::code::{from_json, id_of, length, signed, state_code, time_code, time_of, unreadable, unsigned};
+use super::deliver::{Queued, queued_by_account};
 use super::row::{SOURCE, Stored, address, json_or_null, load, outline, routed_to, text};
 use super::span::Span;
 use super::unit::{ATTEMPTS_PER_MESSAGE, attempt_id};
@@ -118,20 +117,9 @@ fn read_lane(connection: &Connection, row: &Row<'_>) -> Result<Lane, StoreError>
     let id = LaneId(row.get(0)?);
     let key = routed_to(row, 1)?.ok_or_else(|| unreadable(format!("lane {} has no mailbox", id.0)))?;
     let waiting = unsigned(row.get(3)?);
-    let next_due = if waiting == 0 { None } else { next_due(connection, id)? };
+    let queued = if waiting == 0 { Vec::new() } else { queued_by_account(connection, id)? };
+    let next_due = queued.iter().map(|queued| queued.next_due).min().map(time_of).transpose()?;
     Ok(Lane { id, key, waiting, next_due, pause: json_or_null(row, 4)? })
-}
-
-/// One look at the index for each priority.
-fn next_due(connection: &Connection, lane: LaneId) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT due_at FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 ORDER BY due_at LIMIT 1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut earliest: Option<i64> = None;
-    for priority in PRIORITIES {
-        let due: Option<i64> = statement.query_row([lane.0, priority_code(priority)], |row| row.get(0)).optional()?;
-        earliest = earliest.into_iter().chain(due).min();
-    }
-    earliest.map(time_of).transpose()
 }
 
 pub(super) fn recipients_attempted(connection: &Connection, lane: LaneId, since: Timestamp) -> Result<u64, StoreError> {
@@ -177,6 +165,39 @@ pub(super) fn waiting_messages(
     found.sort_by_key(|(seq, _)| *seq);
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found.into_iter().map(|(_, waiting)| waiting).collect())
+}
+
+pub(super) fn queued_in_lane(
+    connection: &Connection,
+    lane: LaneId,
+    after: Option<MessageId>,
+    limit: u32,
+) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
+    let sql = "SELECT due_at, seq FROM message WHERE id = ?1";
+    let place = |id: MessageId| {
+        let bytes = id.to_bytes();
+        connection.prepare_cached(sql)?.query_row([bytes.as_slice()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    };
+    let passed: (i64, i64) = after.map(place).transpose()?.flatten().unwrap_or((i64::MIN, i64::MIN));
+    let mut found: Vec<(i64, i64)> = Vec::new();
+    // The index has an order for each account; each gives as many as may be wanted of it.
+    let sql = "SELECT due_at, seq FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 AND account = ?3 \
+               AND (due_at, seq) > (?4, ?5) ORDER BY due_at, seq LIMIT ?6";
+    for Queued { priority, account, .. } in queued_by_account(connection, lane)? {
+        let wanted = params![lane.0, priority, account, passed.0, passed.1, limit];
+        found.extend(all(connection, sql, wanted, |row| Ok((row.get(0)?, row.get(1)?)))?);
+    }
+    found.sort_unstable();
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut statement = connection.prepare_cached("SELECT id, header_from FROM message WHERE seq = ?1")?;
+    let mut queued = Vec::new();
+    for (_, seq) in found {
+        let mut rows = statement.query([seq])?;
+        while let Some(row) = rows.next()? {
+            queued.push((MessageId::from_bytes(row.get(0)?), address(row, 1)?));
+        }
+    }
+    Ok(queued)
 }
 
 pub(super) fn seq_of(connection: &Connection, id: MessageId) -> Result<Option<i64>, StoreError> {

@@ -25,6 +25,7 @@ pub(super) fn message(number: u64, bytes: usize) -> NewMessage {
         subject: None,
         internet_message_id: None,
         routed_to: None,
+        hold: None,
         priority: Priority::Normal,
         send_at: None,
         received_at: now,

@@ -1,7 +1,7 @@
 //! One transaction of the writer, shared by the commands of a batch.
 //!
-//! Invariant: a command that returns an error which is not the database's has written nothing. Totals are gathered
-//! here and written once, by [`Unit::flush`], just before the commit.
+//! Invariant: a command that returns an error which is not the database's has written nothing. Totals and
+//! outcomes are gathered here and written once, by [`Unit::flush`], just before the commit.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use mail::MessageId;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use settings::{AccountId, RoutedTo};
 
-use super::code::{state_code, time_code, time_of, unsigned};
+use super::code::{outcome_code, state_code, time_code, time_of, unsigned};
 use crate::history::step_of;
-use crate::{Change, LaneId, MessageState, StoreError};
+use crate::{Change, LaneId, MessageState, OutcomeKind, StoreError};
 
 /// What went through in one step of the history.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,6 +29,7 @@ pub(super) struct Unit<'c> {
     lanes: BTreeMap<LaneId, i64>,
     history: BTreeMap<i64, Passed>,
     account_use: BTreeMap<AccountId, i64>,
+    outcomes: Vec<(MessageId, OutcomeKind, i64)>,
     next_seq: Option<i64>,
     /// The lane asked for last: most batches have one.
     last_lane: Option<(RoutedTo, LaneId)>,
@@ -43,6 +44,7 @@ impl<'c> Unit<'c> {
             lanes: BTreeMap::new(),
             history: BTreeMap::new(),
             account_use: BTreeMap::new(),
+            outcomes: Vec::new(),
             next_seq: None,
             last_lane: None,
         }
@@ -124,6 +126,11 @@ impl<'c> Unit<'c> {
         let total = self.history.entry(step_of(at)).or_default();
         total.sent += passed.sent;
         total.failed += passed.failed;
+    }
+
+    /// Somebody may want to be told.
+    pub(super) fn tell(&mut self, id: MessageId, kind: OutcomeKind, at: jiff::Timestamp) {
+        self.outcomes.push((id, kind, time_code(at)));
     }
 
     pub(super) fn announce(&mut self, id: MessageId, lane: Option<LaneId>) {
@@ -217,9 +224,27 @@ impl<'c> Unit<'c> {
                 params![account.0, at],
             )?;
         }
+        self.flush_outcomes()?;
         if let Some(seq) = self.next_seq.take() {
             self.execute("UPDATE tally SET value = ?1 WHERE name = 'next_seq'", [seq])?;
         }
+        Ok(())
+    }
+
+    fn flush_outcomes(&mut self) -> Result<(), StoreError> {
+        if self.outcomes.is_empty() {
+            return Ok(());
+        }
+        let mut number = self.tally("newest_outcome")?;
+        for (id, kind, at) in std::mem::take(&mut self.outcomes) {
+            number = number.saturating_add(1);
+            self.execute(
+                "INSERT INTO outcome (number, message, kind, at) VALUES (?1, ?2, ?3, ?4)",
+                params![number, id.to_bytes().as_slice(), outcome_code(kind), at],
+            )?;
+        }
+        self.execute("UPDATE tally SET value = ?1 WHERE name = 'newest_outcome'", [number])?;
+        self.changes.push(Change::Outcomes);
         Ok(())
     }
 

@@ -64,12 +64,15 @@ impl Question {
     pub(super) fn new(filter: &Matcher<'_>) -> Option<Self> {
         let wanted = |words: &Option<Vec<String>>| words.clone().unwrap_or_default().into_iter().take(WORDS_ASKED_MAX);
         let text = wanted(&filter.text).map(|word| Part { term: format!("\"{word}\"*"), kind: Kind::Text(word) });
+        let message_id = filter.asked.internet_message_id.as_deref().map(words).into_iter().flatten().map(fold);
+        let message_id =
+            message_id.take(WORDS_ASKED_MAX).map(|word| Part { term: format!("\"{word}\""), kind: Kind::Text(word) });
         let sender =
             wanted(&filter.sender).map(|word| Part { term: format!("\"s={word}\"*"), kind: Kind::Sender(word) });
         let recipient = filter.asked.recipient.as_ref().map(|address| format!("\"r={}\"", whole(address)));
         let account = filter.asked.account.as_ref().map(|account| format!("\"a={}\"", code(account)));
         let wholes = recipient.into_iter().chain(account).map(|term| Part { term, kind: Kind::Whole });
-        let parts: Vec<Part> = text.chain(sender).chain(wholes).collect();
+        let parts: Vec<Part> = text.chain(message_id).chain(sender).chain(wholes).collect();
         (!parts.is_empty()).then_some(Self { parts })
     }
 

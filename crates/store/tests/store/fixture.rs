@@ -52,6 +52,7 @@ pub(crate) fn message(number: i64) -> NewMessage {
         subject: Some("Hi".into()),
         internet_message_id: Some("<1@contoso.test>".into()),
         routed_to: Some(route("noreply@contoso.test")),
+        hold: None,
         priority: Priority::Normal,
         send_at: None,
         received_at: at(number),
@@ -77,6 +78,7 @@ pub(crate) fn report(claim: &Claim, outcome: RecipientOutcome, due_at: Timestamp
         request_id: Some("request-1".into()),
         due_at,
         retry_uncertain: false,
+        settles_doubt: false,
     }
 }
 

@@ -139,6 +139,7 @@ impl Incoming {
             internet_message_id: facts.message_id.or_else(|| HeaderFacts::of(added_header.as_bytes()).message_id),
             subject: facts.subject,
             added_header,
+            hold: None,
             priority: self.options.priority,
             send_at: self.options.send_at,
             received_at: now,

@@ -97,12 +97,12 @@ impl Asked {
         };
         Ok(Filter {
             states: self.states(),
-            account: None,
             text: text(&self.q),
             sender: text(&self.from),
             recipient,
             since: time(&self.since, "since")?,
             until: time(&self.until, "until")?,
+            ..Filter::default()
         })
     }
 

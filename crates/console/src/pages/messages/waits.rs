@@ -91,6 +91,7 @@ mod tests {
             due_at: Some(at(due)),
             attempts,
             may_be_duplicated: false,
+            bounced: false,
             last_error: None,
             account: None,
             via: Via::Smtp,

@@ -77,6 +77,7 @@ impl Bench {
                 connection: ConnectionId("c".into()),
                 mailbox: "noreply@contoso.test".parse().unwrap(),
             }),
+            hold: None,
             priority: Priority::Normal,
             send_at: None,
             received_at: now,

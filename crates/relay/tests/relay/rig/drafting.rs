@@ -120,6 +120,7 @@ impl Rig {
             subject: None,
             internet_message_id: Some(format!("{id}@test")),
             routed_to: Some(RoutedTo { connection: ConnectionId("c".into()), mailbox: sender }),
+            hold: None,
             priority: Priority::Normal,
             send_at: None,
             received_at: now,

@@ -126,6 +126,7 @@ impl Bench {
             subject: None,
             internet_message_id: None,
             routed_to: Some(RoutedTo { connection: ConnectionId("c".into()), mailbox: draft.mailbox }),
+            hold: None,
             priority: draft.priority,
             send_at: None,
             received_at: now,

@@ -77,6 +77,7 @@ impl Gateway {
             subject: None,
             internet_message_id: None,
             routed_to: Some(RoutedTo { connection: ConnectionId("c".into()), mailbox: mailbox.parse().unwrap() }),
+            hold: None,
             priority: Priority::Normal,
             send_at,
             received_at: now,

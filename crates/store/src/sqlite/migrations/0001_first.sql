@@ -9,13 +9,15 @@ CREATE TABLE message (
     due_at              INTEGER NOT NULL,     -- means something only while queued (and held: when it would be due)
     attempts            INTEGER NOT NULL,
     may_be_duplicated   INTEGER NOT NULL,
+    bounced             INTEGER NOT NULL DEFAULT 0,
+    delay_noted         INTEGER NOT NULL DEFAULT 0,
     progress            TEXT,                 -- JSON, what became of each recipient; NULL: all are pending
     last_error          TEXT,
     received_at         INTEGER NOT NULL,
     expires_at          INTEGER NOT NULL,
     size                INTEGER NOT NULL,
     via                 INTEGER NOT NULL,
-    account             TEXT,
+    account             TEXT    NOT NULL,     -- '-' for no account, else '=' and the account's id
     peer                TEXT,
     header_from         TEXT,
     subject             TEXT,
@@ -26,12 +28,15 @@ CREATE TABLE message (
 ) STRICT;
 
 CREATE UNIQUE INDEX message_id ON message (id);
--- What is due. Messages leave this index with the first attempt, so it is as small as the queue.
-CREATE INDEX message_due ON message (lane, priority, due_at) WHERE state = 0;
--- Queued or being sent, oldest first; with the end of its life, so that a search for it reads only the index.
-CREATE INDEX message_waiting ON message (seq, expires_at) WHERE state IN (0, 1);
+-- What is due, apart for each account, so that the accounts can take turns. Messages leave this index with the first
+-- attempt, so it is as small as the queue.
+CREATE INDEX message_due ON message (lane, priority, account, due_at) WHERE state = 0;
+-- Queued or being sent, oldest first; with what tells old ones, so that a search for them reads only the index.
+CREATE INDEX message_waiting ON message (seq, expires_at, received_at, delay_noted) WHERE state IN (0, 1);
 -- Every other state, each in order of arrival. Accepting a message costs nothing here.
 CREATE INDEX message_state ON message (state) WHERE state <> 0;
+-- The few that bounced.
+CREATE INDEX message_bounced ON message (bounced) WHERE bounced <> 0;
 
 -- The words one can search for, by the message's seq. It only narrows a search and is filled behind acceptance: up to
 -- the tally `indexed_up_to`. What was deleted goes from it too.
@@ -101,8 +106,39 @@ CREATE TABLE lane_hour (
     PRIMARY KEY (lane, hour)
 ) STRICT, WITHOUT ROWID;
 
+-- Which account a lane's latest claim of a priority served last. No row: the round begins.
+CREATE TABLE lane_turn (
+    lane     INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    account  TEXT    NOT NULL,                -- as in `message`
+    PRIMARY KEY (lane, priority)
+) STRICT, WITHOUT ROWID;
+
+-- What budgets were charged.
+CREATE TABLE charge (
+    budget TEXT    NOT NULL,
+    hour   INTEGER NOT NULL,                  -- hours since 1970
+    amount INTEGER NOT NULL,
+    PRIMARY KEY (budget, hour)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX charge_hour ON charge (hour);
+
+-- What somebody may want to be told. Readers remember how far they came; the tally `newest_outcome` outlives the rows.
+CREATE TABLE outcome (
+    number  INTEGER PRIMARY KEY,
+    message BLOB    NOT NULL,                 -- its id: the message may be gone by then
+    kind    INTEGER NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT;
+
+-- Small facts of others, JSON.
+CREATE TABLE kept (
+    key   TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE idempotency (
-    account    TEXT    NOT NULL,              -- '' for no account, else '=' and the account's id
+    account    TEXT    NOT NULL,              -- as in `message`
     key        TEXT    NOT NULL,
     digest     BLOB    NOT NULL,
     message    BLOB    NOT NULL,
@@ -112,14 +148,15 @@ CREATE TABLE idempotency (
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 
 -- Numbers that are kept, not counted: messages in each state, the next seq, the last one whose words are indexed, the
--- version of the settings.
+-- newest outcome, the version of the settings.
 CREATE TABLE tally (
     name  TEXT    NOT NULL PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO tally (name, value) VALUES
     ('queued', 0), ('sending', 0), ('sent', 0), ('failed', 0), ('uncertain', 0), ('held', 0), ('cancelled', 0),
-    ('quarantined', 0), ('next_seq', 1), ('indexed_up_to', 0), ('settings_version', 0);
+    ('quarantined', 0), ('next_seq', 1), ('indexed_up_to', 0), ('newest_outcome', 0),
+    ('settings_version', 0);
 
 CREATE TABLE setting (
     kind     TEXT    NOT NULL,

@@ -139,6 +139,7 @@ async fn answer(side: &mut Side, step: &Step, now: Timestamp) -> String {
                 request_id: None,
                 due_at: after(now, *due_in),
                 retry_uncertain: *retry_uncertain,
+                settles_doubt: false,
             };
             shown(store.finish_attempt(claim, report, now).await)
         }

@@ -1,0 +1,97 @@
+//! Accounts take turns.
+//!
+//! Promise: within a lane and a priority, whoever has something due is served once in each round, however much the
+//! others have queued; finding out whose turn it is takes one look at the index for each account.
+//!
+//! A round goes through the accounts in the order of their codes. Who was served last is durable, for a claim may take
+//! one message only: the next one goes on from there.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::sqlite::code::{priority_code, time_code};
+use crate::sqlite::unit::Unit;
+use crate::{LaneId, Priority, StoreError};
+
+pub(super) struct Round {
+    lane: LaneId,
+    priority: i64,
+    /// Whom the claim before served last; empty, which is before all: nobody.
+    before: String,
+    served: String,
+}
+
+impl Round {
+    pub(super) fn resume(unit: &Unit<'_>, lane: LaneId, priority: Priority) -> Result<Self, StoreError> {
+        let priority = priority_code(priority);
+        let sql = "SELECT account FROM lane_turn WHERE lane = ?1 AND priority = ?2";
+        let before: String = unit.row(sql, [lane.0, priority], |row| row.get(0))?.unwrap_or_default();
+        Ok(Self { lane, priority, served: before.clone(), before })
+    }
+
+    /// The number of the message whose turn it is. It must have left the queue when this is asked again.
+    pub(super) fn next(&mut self, unit: &Unit<'_>, now: Timestamp) -> Result<Option<i64>, StoreError> {
+        // Those who come after the one served last, then the others.
+        for (mut passed, last) in [(self.served.clone(), None), (String::new(), Some(self.served.clone()))] {
+            while let Some(first) = self.first_after(unit, &passed)?
+                && last.as_ref().is_none_or(|last| first.account <= *last)
+            {
+                if first.due_at <= time_code(now) {
+                    self.served = first.account;
+                    return Ok(Some(first.seq));
+                }
+                passed = first.account;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Of the next account that has anything queued, the oldest due.
+    fn first_after(&self, unit: &Unit<'_>, account: &str) -> Result<Option<First>, StoreError> {
+        let sql = "SELECT account, due_at, seq FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 \
+                   AND account > ?3 ORDER BY account, due_at, seq LIMIT 1";
+        unit.row(sql, params![self.lane.0, self.priority, account], |row| {
+            Ok(First { account: row.get(0)?, due_at: row.get(1)?, seq: row.get(2)? })
+        })
+    }
+
+    pub(super) fn remember(self, unit: &Unit<'_>) -> Result<(), StoreError> {
+        if self.served != self.before {
+            unit.execute(
+                "INSERT OR REPLACE INTO lane_turn (lane, priority, account) VALUES (?1, ?2, ?3)",
+                params![self.lane.0, self.priority, self.served],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+struct First {
+    account: String,
+    due_at: i64,
+    seq: i64,
+}
+
+/// What is queued on a lane for one account with one priority.
+pub(in crate::sqlite) struct Queued {
+    pub(in crate::sqlite) priority: i64,
+    pub(in crate::sqlite) account: String,
+    pub(in crate::sqlite) next_due: i64,
+}
+
+/// One look at the index for each.
+pub(in crate::sqlite) fn queued_by_account(connection: &Connection, lane: LaneId) -> Result<Vec<Queued>, StoreError> {
+    let sql = "SELECT priority, account, due_at FROM message WHERE state = 0 AND lane = ?1 \
+               AND (priority, account) > (?2, ?3) ORDER BY priority, account, due_at LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut all: Vec<Queued> = Vec::new();
+    loop {
+        let (priority, account) = all.last().map_or((-1, ""), |last| (last.priority, last.account.as_str()));
+        let read =
+            |row: &rusqlite::Row<'_>| Ok(Queued { priority: row.get(0)?, account: row.get(1)?, next_due: row.get(2)? });
+        match statement.query_row(params![lane.0, priority, account], read).optional()? {
+            Some(next) => all.push(next),
+            None => return Ok(all),
+        }
+    }
+}
