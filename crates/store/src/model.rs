@@ -5,6 +5,7 @@
 
 mod as_store;
 mod delivery;
+mod divert;
 mod held;
 mod news;
 mod past;

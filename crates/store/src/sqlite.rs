@@ -15,6 +15,7 @@ mod as_store;
 mod checkpoint;
 mod code;
 mod deliver;
+mod divert;
 mod enqueue;
 mod indexer;
 mod kept;

@@ -13,8 +13,8 @@ use settings::{
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    AttemptReport, BodyReader, BodyWriter, Claim, Counts, Enqueued, Explanation, Filter, Grant, HistoryPoint, KeyRing,
-    Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage, NodeId, Operation, Outcome, Page,
+    Appetite, AttemptReport, BodyReader, BodyWriter, Claim, Counts, Enqueued, Explanation, Filter, Grant, HistoryPoint,
+    KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage, NodeId, Operation, Outcome, Page,
     PageRequest, Session, StoreError,
 };
 
@@ -80,7 +80,12 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         max_messages: u32,
         max_recipients: u32,
         now: Timestamp,
-    ) -> Result<Vec<Claim>, StoreError>;
+    ) -> Result<Vec<Claim>, StoreError> {
+        self.claim_some(lease, Appetite::for_any(max_messages, max_recipients), now).await
+    }
+
+    /// As [`Store::claim`], what is to the lane's appetite. What is passed over stays due and loses no turn.
+    async fn claim_some(&self, lease: &Lease, appetite: Appetite, now: Timestamp) -> Result<Vec<Claim>, StoreError>;
 
     /// Records how an attempt ended and moves the message on ([`MessageState::after_attempt`]); returns its new state.
     /// A message with recipients left goes back to `queued`, due at the report's `due_at`.
@@ -102,6 +107,16 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError>;
+
+    /// Moves messages to another way, each with that event, and returns those that moved. The others are passed over: only
+    /// what is `queued` and due at the event's time moves, and not what is in doubt, for only its own lane can find out
+    /// what became of its last attempt.
+    async fn divert(
+        &self,
+        ids: Vec<MessageId>,
+        way: RoutedTo,
+        event: crate::Event,
+    ) -> Result<Vec<MessageId>, StoreError>;
 
     /// Stops the lane (or lets it go, with `None`).
     async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError>;

@@ -12,7 +12,7 @@ use super::held::Held;
 use super::setting::apply;
 use super::{ModelStore, count, delivery};
 use crate::{
-    AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Event,
+    Appetite, AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Event,
     Explanation, Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState,
     NewMessage, NodeId, Operation, Outcome, Page, PageRequest, Session, SettingsChange, Store, StoreError,
 };
@@ -64,14 +64,8 @@ impl Store for ModelStore {
         self.write(|state| state.lease_lane(lane, node, held, until, now))
     }
 
-    async fn claim(
-        &self,
-        lease: &Lease,
-        max_messages: u32,
-        max_recipients: u32,
-        now: Timestamp,
-    ) -> Result<Vec<Claim>, StoreError> {
-        self.write(|state| state.claim(lease, max_messages, max_recipients, now))
+    async fn claim_some(&self, lease: &Lease, appetite: Appetite, now: Timestamp) -> Result<Vec<Claim>, StoreError> {
+        self.write(|state| state.claim(lease, appetite, now))
     }
 
     async fn finish_attempt(
@@ -94,6 +88,10 @@ impl Store for ModelStore {
         limit: u32,
     ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
         Ok(self.read().queued_in_lane(lane, after, limit))
+    }
+
+    async fn divert(&self, ids: Vec<MessageId>, way: RoutedTo, event: Event) -> Result<Vec<MessageId>, StoreError> {
+        self.write(|state| Ok(state.divert(ids, &way, &event)))
     }
 
     async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError> {

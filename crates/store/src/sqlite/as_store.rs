@@ -11,13 +11,14 @@ use tokio::sync::{broadcast, watch};
 use super::search::StoredBody;
 use super::writer::Ending;
 use super::{
-    SqliteStore, deliver, enqueue, kept, news, operate, page, past, people, publish_settings, search, setting, unit,
+    SqliteStore, deliver, divert, enqueue, kept, news, operate, page, past, people, publish_settings, search, setting,
+    unit,
 };
 use crate::body::off_thread;
 use crate::{
-    AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Explanation,
-    Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage,
-    NodeId, Operation, Outcome, Page, PageRequest, Session, SettingsChange, Store, StoreError,
+    Appetite, AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Change, Claim, Counts, Enqueued, Event,
+    Explanation, Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState,
+    NewMessage, NodeId, Operation, Outcome, Page, PageRequest, Session, SettingsChange, Store, StoreError,
 };
 
 #[async_trait]
@@ -70,15 +71,9 @@ impl Store for SqliteStore {
         self.writer()?.write(work).await
     }
 
-    async fn claim(
-        &self,
-        lease: &Lease,
-        max_messages: u32,
-        max_recipients: u32,
-        now: Timestamp,
-    ) -> Result<Vec<Claim>, StoreError> {
+    async fn claim_some(&self, lease: &Lease, appetite: Appetite, now: Timestamp) -> Result<Vec<Claim>, StoreError> {
         let lease = lease.clone();
-        self.writer()?.write(move |unit| deliver::claim(unit, &lease, max_messages, max_recipients, now)).await
+        self.writer()?.write(move |unit| deliver::claim(unit, &lease, appetite, now)).await
     }
 
     async fn finish_attempt(
@@ -103,6 +98,10 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
         self.readers.read(move |connection| search::queued_in_lane(connection, lane, after, limit)).await
+    }
+
+    async fn divert(&self, ids: Vec<MessageId>, way: RoutedTo, event: Event) -> Result<Vec<MessageId>, StoreError> {
+        self.writer()?.write(move |unit| divert::divert(unit, &ids, &way, &event)).await
     }
 
     async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError> {

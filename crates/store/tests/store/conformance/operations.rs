@@ -167,3 +167,42 @@ async fn rerouting_moves_what_waits() {
         assert_eq!(store.unrouted(9).await.unwrap(), [id(2)]);
     }
 }
+
+/// The event of a move at that second.
+fn moved(seconds: i64) -> store::Event {
+    let detail = Some("the secret has expired".to_owned());
+    store::Event { at: at(seconds), kind: "moved_to_fallback".into(), actor: "system".into(), detail }
+}
+
+#[tokio::test]
+async fn only_what_is_queued_due_and_not_in_doubt_takes_another_way() {
+    for store in &stores() {
+        for number in 1..=2 {
+            store.enqueue(message(number)).await.unwrap();
+        }
+        store.enqueue(NewMessage { send_at: Some(at(500)), ..message(3) }).await.unwrap();
+        let old = the_lane(store).await;
+        let lease = lease(store, at(10)).await;
+        let claim = claim_one(store, &lease, at(10)).await;
+        let way = route("other@contoso.test");
+        let all = vec![id(1), id(2), id(3), id(77)];
+        assert_eq!(store.divert(all.clone(), way.clone(), moved(11)).await.unwrap(), [id(2)], "1 is being sent");
+
+        let again = store::AttemptReport { retry_uncertain: true, ..report(&claim, O::Uncertain, at(12)) };
+        assert_eq!(store.finish_attempt(&claim, again, at(12)).await.unwrap(), S::Queued);
+        assert_eq!(store.divert(all.clone(), way.clone(), moved(13)).await.unwrap(), [], "1 may have left");
+        let claim = claim_one(store, &lease, at(14)).await;
+        store.finish_attempt(&claim, report(&claim, O::Deferred, at(15)), at(15)).await.unwrap();
+        assert_eq!(
+            store.divert(all, way.clone(), moved(16)).await.unwrap(),
+            [id(1)],
+            "now it is known that it did not"
+        );
+
+        let shown = store.message(id(2)).await.unwrap();
+        assert_eq!((&shown.message.routed_to, shown.message.due_at), (&Some(way.clone()), Some(at(2))));
+        assert_eq!(shown.events, [moved(11)]);
+        assert_eq!(store.lane(old).await.unwrap().waiting, 1, "3 is not due");
+        assert_eq!(store.lane(store.lane_of(&way).await.unwrap()).await.unwrap().waiting, 2);
+    }
+}

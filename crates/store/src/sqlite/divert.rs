@@ -1,0 +1,45 @@
+//! Moving mail away from a lane that cannot carry it.
+
+use mail::MessageId;
+use rusqlite::params;
+use settings::RoutedTo;
+
+use super::code::{from_json, state_code, time_code};
+use super::unit::{Unit, attempt_id};
+use crate::{Event, LaneId, MessageState, RecipientOutcome, StoreError};
+
+pub(super) fn divert(
+    unit: &mut Unit<'_>,
+    ids: &[MessageId],
+    way: &RoutedTo,
+    event: &Event,
+) -> Result<Vec<MessageId>, StoreError> {
+    let lane = unit.lane_for(way)?;
+    let mut moved = Vec::new();
+    for id in ids {
+        let found = unit.row(
+            "SELECT seq, lane, attempts, may_be_duplicated FROM message WHERE id = ?1 AND state = ?2 AND due_at <= ?3",
+            params![id.to_bytes().as_slice(), state_code(MessageState::Queued), time_code(event.at)],
+            |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(LaneId), row.get(2)?, row.get(3)?)),
+        )?;
+        let Some((seq, from, attempts, was_in_doubt)) = found else { continue };
+        if from == Some(lane) || (was_in_doubt && is_in_doubt(unit, seq, attempts)?) {
+            continue;
+        }
+        unit.execute("UPDATE message SET lane = ?2 WHERE seq = ?1", [seq, lane.0])?;
+        unit.event(seq, event.at, &event.kind, &event.actor, event.detail.as_deref())?;
+        unit.moved(Some((MessageState::Queued, from)), Some((MessageState::Queued, Some(lane))));
+        unit.announce(*id, Some(lane));
+        moved.push(*id);
+    }
+    Ok(moved)
+}
+
+/// Nobody knows what became of the last attempt.
+fn is_in_doubt(unit: &Unit<'_>, seq: i64, attempts: u32) -> Result<bool, StoreError> {
+    let outcomes = unit.row("SELECT outcomes FROM attempt WHERE id = ?1", [attempt_id(seq, attempts)], |row| {
+        row.get::<_, Option<String>>(0)
+    })?;
+    let Some(Some(outcomes)) = outcomes else { return Ok(true) };
+    Ok(from_json::<Vec<RecipientOutcome>>(&outcomes)?.contains(&RecipientOutcome::Uncertain))
+}
