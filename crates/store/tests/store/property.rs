@@ -1,7 +1,9 @@
 //! Random histories on the durable store and on the model: whatever can be seen must be the same after every step.
 
+mod answer;
 mod history;
 mod pair;
+mod view;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -51,6 +53,7 @@ async fn a_difference_would_be_noticed() {
         key: None,
         is_large: false,
         account: None,
+        is_held: false,
     };
     pair.run(&step).await.unwrap();
     pair.tamper().await;

@@ -16,6 +16,7 @@ pub(super) enum Step {
         key: Option<(u8, u8)>,
         is_large: bool,
         account: Option<u8>,
+        is_held: bool,
     },
     Wait {
         seconds: i64,
@@ -39,6 +40,7 @@ pub(super) enum Step {
         is_explained: bool,
         due_in: i64,
         retry_uncertain: bool,
+        settles_doubt: bool,
     },
     Pause {
         mailbox: usize,
@@ -48,8 +50,33 @@ pub(super) enum Step {
         number: i64,
         operation: Operation,
     },
+    HoldQueued {
+        limit: u32,
+    },
     Fail {
         number: i64,
+    },
+    Bounce {
+        number: i64,
+        recipient: usize,
+    },
+    NoteDelayed {
+        age: i64,
+        limit: u32,
+    },
+    PurgeOutcomes {
+        up_to: u64,
+    },
+    Charge {
+        budget: u8,
+        amount: u64,
+    },
+    Keep {
+        key: u8,
+        value: Option<u8>,
+    },
+    LaneOf {
+        mailbox: usize,
     },
     Quarantine {
         number: i64,
@@ -111,18 +138,22 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => enqueue(),
         2 => (1_i64..5_000).prop_map(|seconds| Step::Wait { seconds }),
+        1 => Just(Step::Wait { seconds: 86_400 }),
         5 => (mailbox(), 0..NODES, any::<bool>(), 0_i64..3_000)
             .prop_map(|(mailbox, node, is_renewal, seconds)| Step::Lease { mailbox, node, is_renewal, seconds }),
         8 => (any::<prop::sample::Index>(), 0_u32..4, 0_u32..4)
             .prop_map(|(lease, messages, recipients)| Step::Claim { lease, messages, recipients }),
-        8 => (any::<prop::sample::Index>(), vec(0_u8..5, 3), any::<bool>(), 0_i64..1_000, any::<bool>()).prop_map(
-            |(claim, outcomes, is_explained, due_in, retry_uncertain)| {
-                Step::Finish { claim, outcomes, is_explained, due_in, retry_uncertain }
-            }
-        ),
+        8 => finish(),
         1 => (mailbox(), option::of(0_i64..2_000)).prop_map(|(mailbox, seconds)| Step::Pause { mailbox, seconds }),
         4 => (number(), operation()).prop_map(|(number, operation)| Step::Operate { number, operation }),
+        1 => (0_u32..3).prop_map(|limit| Step::HoldQueued { limit }),
         1 => number().prop_map(|number| Step::Fail { number }),
+        3 => (number(), 0_usize..4).prop_map(|(number, recipient)| Step::Bounce { number, recipient }),
+        2 => (0_i64..9_000, 0_u32..4).prop_map(|(age, limit)| Step::NoteDelayed { age, limit }),
+        1 => (0_u64..9).prop_map(|up_to| Step::PurgeOutcomes { up_to }),
+        1 => (0_u8..2, 0_u64..5).prop_map(|(budget, amount)| Step::Charge { budget, amount }),
+        1 => (0_u8..4, option::of(0_u8..9)).prop_map(|(key, value)| Step::Keep { key, value }),
+        1 => mailbox().prop_map(|mailbox| Step::LaneOf { mailbox }),
         1 => number().prop_map(|number| Step::Quarantine { number }),
         1 => number().prop_map(|number| Step::Delete { number }),
         1 => (prop::sample::select(MessageState::ALL.to_vec()), 0_i64..5_000, 0_u32..4)
@@ -141,14 +172,30 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn finish() -> impl Strategy<Value = Step> {
+    let claim = any::<prop::sample::Index>();
+    let doubt = (any::<bool>(), prop::bool::weighted(0.2));
+    (claim, vec(0_u8..5, 3), any::<bool>(), 0_i64..1_000, doubt).prop_map(
+        |(claim, outcomes, is_explained, due_in, (retry_uncertain, settles_doubt))| Step::Finish {
+            claim,
+            outcomes,
+            is_explained,
+            due_in,
+            retry_uncertain,
+            settles_doubt,
+        },
+    )
+}
+
 fn enqueue() -> impl Strategy<Value = Step> {
     let priority = prop::sample::select(vec![Priority::High, Priority::Normal, Priority::Bulk]);
     let key = option::weighted(0.2, (0_u8..2, 0_u8..2));
     let send_in = option::weighted(0.2, 0_i64..2_000);
     let mailbox = option::weighted(0.8, 0..MAILBOXES);
     let account = option::of(0_u8..2);
-    (0..MESSAGES, mailbox, priority, 1_usize..4, send_in, key, prop::bool::weighted(0.1), account).prop_map(
-        |(number, mailbox, priority, recipients, send_in, key, is_large, account)| Step::Enqueue {
+    let odd = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    (0..MESSAGES, mailbox, priority, 1_usize..4, send_in, key, odd, account).prop_map(
+        |(number, mailbox, priority, recipients, send_in, key, (is_large, is_held), account)| Step::Enqueue {
             number,
             mailbox,
             priority,
@@ -157,6 +204,7 @@ fn enqueue() -> impl Strategy<Value = Step> {
             key,
             is_large,
             account,
+            is_held,
         },
     )
 }
