@@ -6,12 +6,11 @@
 //!                  └────────────────┘       other ► GraphError
 //! ```
 
-use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entra::{AccessToken, Root, TokenSource};
+use entra::{AccessToken, Obstacle, Root, TokenSource};
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Request, Response, StatusCode};
@@ -232,16 +231,12 @@ fn lost(error: &reqwest::Error, progress: &Progress, effect: Effect) -> (Cause, 
     if let Some(read_error) = progress.take_read_error() {
         return (Cause::Source(read_error), FailureClass::Transient { retry_after: None });
     }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let detail = if error.source().is_none() { "the request failed".to_owned() } else { innermost.to_string() };
+    let obstacle = Obstacle::of(error);
     let (sent, problem) = if error.is_connect() {
         let host = error.url().and_then(Url::host_str).unwrap_or("Microsoft Graph").to_owned();
-        (Sent::Nothing, LostBy::Connecting { host, detail })
+        (Sent::Nothing, LostBy::Connecting { host, obstacle })
     } else {
-        (effect.sent(progress.sent()), LostBy::Breaking(detail))
+        (effect.sent(progress.sent()), LostBy::Breaking(obstacle.why))
     };
     (Cause::Lost { sent, problem }, class_of_lost(sent))
 }

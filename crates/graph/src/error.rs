@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use entra::{EntraError, Explanation, Who};
+use entra::{EntraError, Explanation, Obstacle, Who};
 
 use crate::failure_table::Row;
 use crate::refusal::Refusal;
@@ -63,7 +63,7 @@ pub(crate) enum Sent {
 
 #[derive(Debug)]
 pub(crate) enum LostBy {
-    Connecting { host: String, detail: String },
+    Connecting { host: String, obstacle: Obstacle },
     Deadline(Duration),
     Breaking(String),
 }
@@ -173,8 +173,8 @@ impl fmt::Display for GraphError {
             Cause::Token(error) => write!(f, "no token: {error}")?,
             Cause::Source(error) => write!(f, "the message could not be read: {error}")?,
             Cause::Address => f.write_str("the Graph address is unusable")?,
-            Cause::Lost { problem: LostBy::Connecting { host, detail }, .. } => {
-                write!(f, "{host} is unreachable: {detail}")?;
+            Cause::Lost { problem: LostBy::Connecting { host, obstacle }, .. } => {
+                write!(f, "{host} is unreachable: {obstacle}")?;
             }
             Cause::Lost { problem: LostBy::Deadline(after), .. } => {
                 write!(f, "no answer from Graph within {} s", after.as_secs())?;
@@ -200,7 +200,7 @@ impl std::error::Error for GraphError {
 
 fn explain_lost(sent: Sent, problem: &LostBy) -> Explanation {
     let why = match problem {
-        LostBy::Connecting { host, detail } => format!("{host} cannot be reached: {detail}."),
+        LostBy::Connecting { host, obstacle } => format!("{host} cannot be reached: {obstacle}."),
         LostBy::Deadline(after) => format!("Graph did not answer within {} s.", after.as_secs()),
         LostBy::Breaking(detail) => format!("The connection broke: {detail}."),
     };
@@ -211,11 +211,11 @@ fn explain_lost(sent: Sent, problem: &LostBy) -> Explanation {
             "Look into Sent Items of the mailbox before sending it again by hand.",
             Who::GatewayAdministrator,
         ),
-        (_, LostBy::Connecting { .. }) => Explanation::new(
+        (_, LostBy::Connecting { obstacle, .. }) => Explanation::new(
             "The message was not sent: there is no connection to Microsoft Graph.",
             why,
-            "Check name resolution, firewall, proxy (address and password) and CA bundle; it is tried again by itself.",
-            Who::NetworkAdministrator,
+            obstacle.fix.clone(),
+            obstacle.who,
         ),
         _ => Explanation::new(
             "The message was not sent: it did not reach Microsoft Graph completely.",

@@ -110,15 +110,174 @@ async fn https_crosses_the_proxy_through_connect_and_nothing_else_is_shown_to_it
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_leaves_nothing_sent() {
+async fn a_proxy_that_refuses_leaves_nothing_sent_and_is_named_with_its_answer_and_the_cure() {
     let tenant = Tenant::start(|_| accept()).await;
     let front = tls_in_front_of(&tenant.far.origin).await;
-    let (host, _asked) = proxy("407 Proxy Authentication Required").await;
+    for (status, why, fix, who) in [
+        ("407 Proxy Authentication Required", "user name and password", "[proxy]", Who::GatewayAdministrator),
+        ("403 Forbidden", "does not allow connections to localhost", "Allow CONNECT", Who::NetworkAdministrator),
+        ("503 Service Unavailable", "could not connect to localhost", "resolve", Who::NetworkAdministrator),
+    ] {
+        let (host, _asked) = proxy(status).await;
+        let mail = mail_through(&tenant.far.origin, &front.origin, through(&host, &front).client().unwrap());
+        let error = mail.send_mime(&relay(), &Bytes::from_static(MESSAGE)).await.unwrap_err();
+        assert_eq!(error.class(), FailureClass::Transient { retry_after: None });
+        let words = error.explanation();
+        assert_eq!(words.who, who, "{words}");
+        assert!(words.why.contains(why) && words.why.contains(status) && words.why.contains(&host), "{words}");
+        assert!(words.fix.contains(fix), "{words}");
+        assert!(!words.to_string().contains("p@ss") && !words.to_string().contains("p%40ss"), "{words}");
+        // The token comes first, and its failure is told as well.
+        let through_it = mail_through(&front.origin, &front.origin, through(&host, &front).client().unwrap());
+        let token = through_it.send_mime(&relay(), &Bytes::from_static(MESSAGE)).await.unwrap_err().explanation();
+        assert!(token.why.contains(why) && token.fix == words.fix && token.who == who, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_named_and_not_the_host_behind_it() {
+    let tenant = Tenant::start(|_| accept()).await;
+    let front = tls_in_front_of(&tenant.far.origin).await;
+    let host = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
     let mail = mail_through(&tenant.far.origin, &front.origin, through(&host, &front).client().unwrap());
-    let error = mail.send_mime(&relay(), &Bytes::from_static(MESSAGE)).await.unwrap_err();
-    assert_eq!(error.class(), FailureClass::Transient { retry_after: None });
-    assert_eq!(error.explanation().who, Who::NetworkAdministrator);
-    assert!(error.to_string().to_lowercase().contains("proxy"), "{error}");
+    let words = mail.send_mime(&relay(), &Bytes::from_static(MESSAGE)).await.unwrap_err().explanation();
+    assert!(words.why.contains(&format!("the proxy {host} cannot be reached")), "{words}");
+    assert!(words.why.contains("refused") && words.fix.contains(&host), "{words}");
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_told_as_that() {
+    // A label longer than 63 octets cannot be asked for, so no resolver is.
+    let name = format!("{}.invalid", "x".repeat(64));
+    let error = Network::default().client().unwrap().get(format!("https://{name}")).send().await.unwrap_err();
+    let obstacle = graph::Obstacle::of(&error);
+    assert!(obstacle.why.contains(&format!("the name {name} cannot be resolved")), "{obstacle:?}");
+    assert!(obstacle.fix.contains("resolver"), "{obstacle:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_spoken_to_in_tls_carries_http_and_smtp_and_is_held_to_its_certificate() {
+    let mut tenant = Tenant::start(|_| accept()).await;
+    let front = tls_in_front_of(&tenant.far.origin).await;
+    let (host, mut asked) = proxy("200 OK").await;
+    let before_it = tls_in_front_of(&host).await;
+    let url = format!("https://gate:secret@{}", before_it.origin.trim_start_matches("https://"));
+    let bundle = format!("{}{}", front.authority_pem, before_it.authority_pem);
+    let network = Network {
+        proxy: Some(Url::parse(&url).unwrap()),
+        ca_bundle_pem: Some(bundle.into_bytes()),
+        ..Network::default()
+    };
+    let mail = mail_through(&front.origin, &front.origin, network.client().unwrap());
+    mail.send_mime(&relay(), &Bytes::from_static(MESSAGE)).await.unwrap();
+    tenant.next().await;
+    assert!(asked.recv().await.unwrap().starts_with("CONNECT localhost:"));
+
+    let port: u16 = front.origin.rsplit(':').next().unwrap().parse().unwrap();
+    let wait = std::time::Duration::from_secs(20);
+    network.way_to("localhost").unwrap().dial("localhost", port, wait).await.unwrap();
+    // Another authority than the proxy's: the proxy is to blame, not the host behind it.
+    let stranger = Network { ca_bundle_pem: Some(front.authority_pem.clone().into_bytes()), ..network.clone() };
+    let shown = before_it.origin.trim_start_matches("https://").to_owned();
+    let error = stranger.client().unwrap().get(&front.origin).send().await.unwrap_err();
+    for words in [
+        graph::Obstacle::of(&error).why,
+        stranger.way_to("localhost").unwrap().dial("localhost", port, wait).await.unwrap_err().to_string(),
+    ] {
+        assert!(words.contains(&format!("the certificate of {shown} is not trusted")), "{words}");
+    }
+}
+
+/// A SOCKS 5 server that notes whom it is asked to connect to and by whom, and says `reply` to it (0: connected).
+async fn socks(reply: u8, password: &'static str) -> (String, UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let (sender, asked) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                near.read_u8().await.ok()?;
+                let mut methods = vec![0; usize::from(near.read_u8().await.ok()?)];
+                near.read_exact(&mut methods).await.ok()?;
+                if !methods.contains(&2) {
+                    return near.write_all(&[5, 0xff]).await.ok();
+                }
+                near.write_all(&[5, 2]).await.ok()?;
+                near.read_u8().await.ok()?;
+                let mut login = Vec::new();
+                for _ in 0..2 {
+                    let mut field = vec![0; usize::from(near.read_u8().await.ok()?)];
+                    near.read_exact(&mut field).await.ok()?;
+                    login.push(String::from_utf8(field).ok()?);
+                }
+                let is_right = login == ["gate", password];
+                near.write_all(&[1, u8::from(!is_right)]).await.ok()?;
+                if !is_right {
+                    return None;
+                }
+                let mut request = [0; 5];
+                near.read_exact(&mut request).await.ok()?;
+                assert_eq!(&request[..4], [5, 1, 0, 3], "CONNECT to a name");
+                let mut name = vec![0; usize::from(request[4])];
+                near.read_exact(&mut name).await.ok()?;
+                let port = near.read_u16().await.ok()?;
+                let _ = sender.send(format!("{}:{port}", String::from_utf8(name).ok()?));
+                near.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await.ok()?;
+                if reply != 0 {
+                    return None;
+                }
+                let mut far = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+                copy_bidirectional(&mut near, &mut far).await.ok().map(drop)
+            });
+        }
+    });
+    (host, asked)
+}
+
+fn through_socks(scheme: &str, host: &str, front: &Front) -> Network {
+    Network {
+        proxy: Some(Url::parse(&format!("{scheme}://gate:p%40ss%3Aw%2Frd%2541@{host}")).unwrap()),
+        ca_bundle_pem: Some(front.authority_pem.clone().into_bytes()),
+        ..Network::default()
+    }
+}
+
+#[tokio::test]
+async fn a_socks_server_carries_everything_and_resolves_the_names() {
+    let tenant = Tenant::start(|_| accept()).await;
+    let front = tls_in_front_of(&tenant.far.origin).await;
+    let (host, mut asked) = socks(0, "p@ss:w/rd%41").await;
+    for scheme in ["socks5h", "socks5"] {
+        let network = through_socks(scheme, &host, &front);
+        let mail = mail_through(&front.origin, &front.origin, network.client().unwrap());
+        mail.send_mime(&relay(), &Bytes::from_static(MESSAGE)).await.unwrap();
+        let authority = front.origin.trim_start_matches("https://");
+        assert_eq!(asked.recv().await.unwrap(), authority, "a name, not an address");
+        let port: u16 = authority.rsplit(':').next().unwrap().parse().unwrap();
+        let way = network.way_to("localhost").unwrap();
+        way.dial("localhost", port, std::time::Duration::from_secs(20)).await.unwrap();
+        assert_eq!(asked.recv().await.unwrap(), authority, "SMTP goes the same way");
+        while asked.try_recv().is_ok() {}
+    }
+}
+
+#[tokio::test]
+async fn what_a_socks_server_refuses_is_told_with_its_cure() {
+    let tenant = Tenant::start(|_| accept()).await;
+    let front = tls_in_front_of(&tenant.far.origin).await;
+    for (reply, password, why, fix) in [
+        (2, "p@ss:w/rd%41", "does not allow connections to localhost", "Allow"),
+        (4, "p@ss:w/rd%41", "could not connect to localhost", "resolve"),
+        (0, "another", "does not accept the user name and password", "Correct user name and password"),
+    ] {
+        let (host, _asked) = socks(reply, password).await;
+        let network = through_socks("socks5h", &host, &front);
+        let error = network.client().unwrap().get(&front.origin).send().await.unwrap_err();
+        let obstacle = graph::Obstacle::of(&error);
+        assert!(obstacle.why.contains(why) && obstacle.why.contains(&host), "{obstacle:?}");
+        assert!(obstacle.fix.contains(fix), "{obstacle:?}");
+    }
 }
 
 #[tokio::test]
@@ -139,7 +298,9 @@ async fn a_server_of_an_unknown_authority_gets_nothing() {
     let mail = mail_through(&tenant.far.origin, &front.origin, Network::default().client().unwrap());
     let error = mail.send_mime(&relay(), &Bytes::from_static(MESSAGE)).await.unwrap_err();
     assert_eq!(error.class(), FailureClass::Transient { retry_after: None });
-    assert!(error.to_string().contains("certificate"), "{error}");
+    let words = error.explanation();
+    assert!(words.why.contains("the certificate of localhost is not trusted"), "{words}");
+    assert!(words.fix.contains("ca_bundle"), "{words}");
     assert_eq!(tenant.far.waiting(), 1, "the token's request and no other");
 }
 
@@ -168,8 +329,7 @@ fn settings_that_make_no_sense_are_refused_when_they_are_entered() {
     let proxy = |url: &str| Network { proxy: Some(Url::parse(url).unwrap()), ..Network::default() };
     let bundle = |pem: &[u8]| Network { ca_bundle_pem: Some(pem.to_vec()), ..Network::default() };
     let table = [
-        // SOCKS comes with a feature of its own; until then it must not be taken for HTTP.
-        (proxy("socks5://127.0.0.1:1080"), NetworkError::Proxy),
+        (proxy("socks4://127.0.0.1:1080"), NetworkError::Proxy),
         (proxy("mailto:a@b"), NetworkError::Proxy),
         (bundle(b""), NetworkError::CaBundle),
         (bundle(b"not a certificate"), NetworkError::CaBundle),

@@ -1,19 +1,33 @@
 //! The network as an administrator describes it: proxy, exceptions, private certificate authorities.
 //!
-//! Promise: a client made here goes the configured way and no other. The environment (`HTTPS_PROXY`, `NO_PROXY`) has no
-//! say; redirects are not followed; nothing is retried behind our back; `https` crosses a proxy through `CONNECT` only, so
-//! neither token nor mail is ever shown to it. Plain `http` exists for loopback addresses alone and goes there directly.
+//! Promise: what is made here, an HTTP client or a connection for SMTP, goes the configured way and no other. The
+//! environment (`HTTPS_PROXY`, `NO_PROXY`) has no say; redirects are not followed; nothing is retried behind our back;
+//! `https` crosses a proxy through a tunnel only, so neither token nor mail is ever shown to it. Plain `http` exists for
+//! loopback addresses alone and goes there directly. A way that fails says at which hop, and what to do about it.
+
+mod connector;
+mod exceptions;
+mod proxy;
+mod trust;
+mod way;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect, retry};
+use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
 use url::Url;
+
+pub use trust::tls_obstacle;
+pub use way::{Stream, Way, WayError};
+
+use connector::Explain;
+use proxy::ProxyServer;
 
 /// How to reach the outside.
 #[derive(Clone)]
 pub struct Network {
-    /// `http://user:password@host:port`.
+    /// `http://user:password@host:port`; also `https://` (TLS up to the proxy) and `socks5h://`. The proxy resolves names.
     pub proxy: Option<Url>,
     /// Host names (with their subdomains), addresses and networks reached without the proxy.
     pub no_proxy: Vec<String>,
@@ -44,7 +58,7 @@ impl Default for Network {
 /// Why no client can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
-    #[error("the proxy's URL must begin with http:// or https:// and name a host")]
+    #[error("the proxy's URL must begin with http://, https:// or socks5h:// and name a host")]
     Proxy,
     #[error("the CA bundle is not a list of certificates in PEM form")]
     CaBundle,
@@ -79,22 +93,25 @@ impl Network {
             .user_agent(concat!("Postern/", env!("CARGO_PKG_VERSION")))
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(30))
-            .connect_timeout(self.connect_timeout)
             .pool_idle_timeout(self.idle_timeout)
-            .pool_max_idle_per_host(self.idle_per_host);
-        match &self.proxy {
-            Some(url) => Ok(builder.proxy(self.proxy(url)?)),
-            None => Ok(builder),
-        }
+            .pool_max_idle_per_host(self.idle_per_host)
+            .proxy(connector::proxy_rule(self)?)
+            // It also keeps the time limit for connecting.
+            .connector_layer(Explain(Arc::new(self.clone())));
+        Ok(builder)
     }
 
-    fn proxy(&self, url: &Url) -> Result<Proxy, NetworkError> {
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(NetworkError::Proxy);
-        }
-        // Name and password stay in the URL, percent-encoded: there they are decoded once, whatever they contain.
-        let proxy = Proxy::https(url.clone()).map_err(|_| NetworkError::Proxy)?;
-        Ok(proxy.no_proxy(NoProxy::from_string(&self.no_proxy.join(","))))
+    fn proxy_server(&self) -> Result<Option<ProxyServer>, NetworkError> {
+        self.proxy.as_ref().map(ProxyServer::parse).transpose()
+    }
+
+    /// The proxy that leads to `host`; `None`: none does.
+    fn proxy_for(&self, host: &str) -> Result<Option<ProxyServer>, NetworkError> {
+        Ok(self.proxy_server()?.filter(|_| !self.excepts(host)))
+    }
+
+    fn excepts(&self, host: &str) -> bool {
+        exceptions::is_excepted(host, &self.no_proxy)
     }
 }
 
