@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use settings::RoutedTo;
 
-use crate::Explanation;
+use crate::{Explanation, Priority};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -38,6 +38,27 @@ pub struct LanePause {
     pub explanation: Explanation,
     /// An administrator must act (a configuration error), as opposed to a throttle that passes by itself.
     pub needs_administrator: bool,
+}
+
+/// What a lane takes of what is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appetite {
+    pub messages: u32,
+    /// Recipients of one attempt at most.
+    pub recipients: u32,
+    /// Larger ones, as stored, are passed over.
+    pub max_bytes: u64,
+    /// Only messages of this priority, and of higher ones.
+    pub at_least: Priority,
+    /// Also while the lane is paused: its owner knows why it stands still, and what may pass.
+    pub through_pause: bool,
+}
+
+impl Appetite {
+    /// Whatever is due, while the lane is not paused.
+    pub fn for_any(messages: u32, recipients: u32) -> Self {
+        Self { messages, recipients, max_bytes: u64::MAX, at_least: Priority::Bulk, through_pause: false }
+    }
 }
 
 /// The right to work on a lane until `until`, proven by `epoch`.

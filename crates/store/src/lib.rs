@@ -30,7 +30,7 @@ pub use body::{BodyReader, BodyWriter, INLINE_BODY_MAX_BYTES, StagedBody};
 pub use error::StoreError;
 pub use history::{HISTORY_STEP_SECONDS, HistoryPoint};
 pub use keyring::{KeyRing, KeyRingError, SecretField};
-pub use lane::{Lane, LaneId, LanePause, Lease, NodeId};
+pub use lane::{Appetite, Lane, LaneId, LanePause, Lease, NodeId};
 pub use message::{
     Attempt, AttemptId, AttemptReport, Claim, Enqueued, Event, Explanation, IdempotencyKey, MessageDetail,
     MessageRecord, NewMessage, Priority, RecipientOutcome, RecipientState, RecipientStatus, Via,

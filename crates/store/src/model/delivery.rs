@@ -7,8 +7,8 @@ use super::past::Happened;
 use super::{State, by_the_system};
 use crate::store::HOURS_CHARGED;
 use crate::{
-    Attempt, AttemptId, AttemptReport, Change, Claim, Explanation, LaneId, Lease, MessageState, NodeId, OutcomeKind,
-    RecipientOutcome, RecipientState, StoreError,
+    Appetite, Attempt, AttemptId, AttemptReport, Change, Claim, Explanation, LaneId, Lease, MessageState, NodeId,
+    OutcomeKind, RecipientOutcome, RecipientState, StoreError,
 };
 
 pub(super) fn hour(time: Timestamp) -> i64 {
@@ -67,8 +67,7 @@ impl State {
     pub(super) fn claim(
         &mut self,
         lease: &Lease,
-        max_messages: u32,
-        max_recipients: u32,
+        appetite: Appetite,
         now: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         let lane = self.lane_mut(lease.lane)?;
@@ -77,22 +76,26 @@ impl State {
         if !is_held {
             return Err(StoreError::LeaseLost);
         }
-        if max_recipients == 0 || lane.pause.as_ref().is_some_and(|pause| pause.until > now) {
+        let is_paused = lane.pause.as_ref().is_some_and(|pause| pause.until > now);
+        if appetite.recipients == 0 || (is_paused && !appetite.through_pause) {
             return Ok(Vec::new());
         }
         let mut claims = Vec::new();
-        for _ in 0..max_messages {
-            let Some(id) = self.whose_turn_it_is(lease.lane, now) else { break };
-            claims.push(self.start_attempt(id, lease, max_recipients, now)?);
+        for _ in 0..appetite.messages {
+            let Some(id) = self.whose_turn_it_is(lease.lane, appetite, now) else { break };
+            claims.push(self.start_attempt(id, lease, appetite.recipients, now)?);
         }
         Ok(claims)
     }
 
     /// The next message to be sent, and notes the turn of its account.
-    fn whose_turn_it_is(&mut self, lane: LaneId, now: Timestamp) -> Option<MessageId> {
+    fn whose_turn_it_is(&mut self, lane: LaneId, appetite: Appetite, now: Timestamp) -> Option<MessageId> {
         let is_due =
             |held: &&super::Held| held.record.lane == Some(lane) && held.shown().due_at.is_some_and(|due| due <= now);
-        let due: Vec<&super::Held> = self.messages.values().filter(is_due).collect();
+        let is_wanted = |held: &&super::Held| {
+            held.record.size_bytes <= appetite.max_bytes && held.record.priority <= appetite.at_least
+        };
+        let due: Vec<&super::Held> = self.messages.values().filter(is_due).filter(is_wanted).collect();
         let priority = due.iter().map(|held| held.record.priority).min()?;
         let last = self.turns.get(&(lane, priority));
         let place = |held: &&&super::Held| {

@@ -9,13 +9,12 @@ use super::{Found, hour, select, set_aside};
 use crate::sqlite::code::{PRIORITIES, length, signed, state_code, time_code, to_json, unreadable};
 use crate::sqlite::row::{COLUMNS, SOURCE, Stored};
 use crate::sqlite::unit::{Unit, attempt_id};
-use crate::{AttemptId, Claim, Lease, MessageState, RecipientState, StoreError};
+use crate::{Appetite, AttemptId, Claim, Lease, MessageState, RecipientState, StoreError};
 
 pub(in crate::sqlite) fn claim(
     unit: &mut Unit<'_>,
     lease: &Lease,
-    max_messages: u32,
-    max_recipients: u32,
+    appetite: Appetite,
     now: Timestamp,
 ) -> Result<Vec<Claim>, StoreError> {
     let holder = holder(unit, lease.lane)?;
@@ -24,20 +23,21 @@ pub(in crate::sqlite) fn claim(
         return Err(StoreError::LeaseLost);
     }
     let mut claims = Vec::new();
-    if max_recipients == 0 || holder.paused_until.is_some_and(|until| until > now) {
+    let is_paused = holder.paused_until.is_some_and(|until| until > now);
+    if appetite.recipients == 0 || (is_paused && !appetite.through_pause) {
         return Ok(claims);
     }
-    let max_messages = usize::try_from(max_messages).unwrap_or(usize::MAX);
-    for priority in PRIORITIES {
+    let max_messages = usize::try_from(appetite.messages).unwrap_or(usize::MAX);
+    for priority in PRIORITIES.into_iter().filter(|priority| *priority <= appetite.at_least) {
         if claims.len() >= max_messages {
             break;
         }
-        let mut round = Round::resume(unit, lease.lane, priority)?;
+        let mut round = Round::resume(unit, lease.lane, priority, appetite.max_bytes)?;
         while claims.len() < max_messages
             && let Some(seq) = round.next(unit, now)?
         {
             match load_due(unit, seq)? {
-                Found::Readable(stored) => claims.push(start_attempt(unit, lease, *stored, max_recipients, now)?),
+                Found::Readable(stored) => claims.push(start_attempt(unit, lease, *stored, appetite.recipients, now)?),
                 Found::Unreadable(seq, id, error) => {
                     set_aside(unit, (MessageState::Queued, lease.lane), (seq, id), &error, now)?;
                 }

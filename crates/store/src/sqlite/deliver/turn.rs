@@ -16,17 +16,25 @@ use crate::{LaneId, Priority, StoreError};
 pub(super) struct Round {
     lane: LaneId,
     priority: i64,
+    /// Larger messages have no turn.
+    max_bytes: i64,
     /// Whom the claim before served last; empty, which is before all: nobody.
     before: String,
     served: String,
 }
 
 impl Round {
-    pub(super) fn resume(unit: &Unit<'_>, lane: LaneId, priority: Priority) -> Result<Self, StoreError> {
+    pub(super) fn resume(
+        unit: &Unit<'_>,
+        lane: LaneId,
+        priority: Priority,
+        max_bytes: u64,
+    ) -> Result<Self, StoreError> {
         let priority = priority_code(priority);
         let sql = "SELECT account FROM lane_turn WHERE lane = ?1 AND priority = ?2";
         let before: String = unit.row(sql, [lane.0, priority], |row| row.get(0))?.unwrap_or_default();
-        Ok(Self { lane, priority, served: before.clone(), before })
+        let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+        Ok(Self { lane, priority, max_bytes, served: before.clone(), before })
     }
 
     /// The number of the message whose turn it is. It must have left the queue when this is asked again.
@@ -49,8 +57,8 @@ impl Round {
     /// Of the next account that has anything queued, the oldest due.
     fn first_after(&self, unit: &Unit<'_>, account: &str) -> Result<Option<First>, StoreError> {
         let sql = "SELECT account, due_at, seq FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 \
-                   AND account > ?3 ORDER BY account, due_at, seq LIMIT 1";
-        unit.row(sql, params![self.lane.0, self.priority, account], |row| {
+                   AND account > ?3 AND size <= ?4 ORDER BY account, due_at, seq LIMIT 1";
+        unit.row(sql, params![self.lane.0, self.priority, account, self.max_bytes], |row| {
             Ok(First { account: row.get(0)?, due_at: row.get(1)?, seq: row.get(2)? })
         })
     }

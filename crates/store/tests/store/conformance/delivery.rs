@@ -1,9 +1,10 @@
 //! The way out: leases, claims, attempts.
 
+use bytes::Bytes;
 use mail::EnhancedStatus;
 use store::{
-    AttemptReport, LanePause, MessageState as S, NewMessage, Operation, Priority, RecipientOutcome as O,
-    RecipientState as R, StoreError,
+    Appetite, AttemptReport, LanePause, MessageState as S, NewMessage, Operation, Priority, RecipientOutcome as O,
+    RecipientState as R, StagedBody, StoreError,
 };
 
 use super::stores;
@@ -32,6 +33,30 @@ async fn claims_go_by_priority_then_due_then_arrival() {
         assert_eq!(store.lane(lease.lane).await.unwrap().waiting, 6);
         assert!(store.claim(&lease, 10, 10, at(98)).await.unwrap().is_empty());
         assert_eq!(store.claim(&lease, 10, 10, at(99)).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_to_the_lanes_appetite_is_passed_over_and_stays_due() {
+    for store in &stores() {
+        let large = || StagedBody::inline(Bytes::from(vec![b'x'; 1_000])).unwrap();
+        for (number, priority, is_large) in [
+            (1, Priority::Normal, true), // too large
+            (2, Priority::Normal, false),
+            (3, Priority::Bulk, false), // not urgent enough
+        ] {
+            let message = NewMessage { priority, ..message(number) };
+            let body = if is_large { large() } else { message.body };
+            store.enqueue(NewMessage { body, ..message }).await.unwrap();
+        }
+        let lease = lease(store, at(10)).await;
+        let appetite = Appetite { max_bytes: 999, at_least: Priority::Normal, ..Appetite::for_any(9, 9) };
+        let claims = store.claim_some(&lease, appetite, at(10)).await.unwrap();
+        assert_eq!(claims.iter().map(|claim| claim.message.id).collect::<Vec<_>>(), [id(2)]);
+        assert_eq!(store.lane(lease.lane).await.unwrap().next_due, Some(at(1)));
+        let rest = store.claim_some(&lease, Appetite { max_bytes: 1_000, ..appetite }, at(10)).await.unwrap();
+        assert_eq!(rest.iter().map(|claim| claim.message.id).collect::<Vec<_>>(), [id(1)]);
+        assert_eq!(claim_one(store, &lease, at(10)).await.message.id, id(3));
     }
 }
 
@@ -183,6 +208,9 @@ async fn a_paused_lane_stands_still_until_then() {
         store.pause_lane(lease.lane, Some(pause.clone())).await.unwrap();
         assert_eq!(store.lane(lease.lane).await.unwrap().pause, Some(pause.clone()));
         assert!(store.claim(&lease, 1, 1, at(19)).await.unwrap().is_empty());
+        let in_a_hurry = Appetite { through_pause: true, ..Appetite::for_any(1, 1) };
+        let claim = store.claim_some(&lease, in_a_hurry, at(19)).await.unwrap().remove(0);
+        store.finish_attempt(&claim, report(&claim, O::Deferred, at(19)), at(19)).await.unwrap();
         assert_eq!(store.claim(&lease, 1, 1, at(20)).await.unwrap().len(), 1);
 
         store.operate(id(1), Operation::Cancel, "eve", None, at(20)).await.unwrap_err();
