@@ -18,6 +18,7 @@ mod id;
 pub mod line_endings;
 pub mod mime;
 pub mod recipients;
+pub mod seven_bit;
 mod status;
 pub mod trace;
 

@@ -6,21 +6,25 @@
 //! Left to others: what a part means (`graph_json`), reading (the caller feeds bytes).
 //!
 //! Invariant: the content of a part is the bytes between its header's blank line and the line end that belongs to the next
-//! delimiter (RFC 2046 §5.1.1). Messages inside messages are content, not parts: they are never opened.
+//! delimiter (RFC 2046 §5.1.1). Messages inside messages are content, not parts, unless the scanner was told to open them.
 
 mod content;
 mod decoder;
+mod octets;
 mod scanner;
 
 use std::ops::Range;
 
 pub use content::{Content, Disposition};
 pub use decoder::{Decoder, Encoding};
+pub use octets::Octets;
 pub use scanner::{Scanner, TooComplex};
 
 /// One part, in the order of the message; the first is the message itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
+    /// Of the header's first octet, from the start of the message.
+    pub start: u64,
     /// Header block with its blank line.
     pub header: Vec<u8>,
     /// What the header says about the content.
@@ -29,7 +33,9 @@ pub struct Part {
     pub body: Range<u64>,
     /// Length of the content once decoded.
     pub decoded_bytes: u64,
-    /// Positions of the parts of a multipart.
+    /// What stands in the encoded content; for a multipart, before its first and after its last part.
+    pub octets: Octets,
+    /// Positions of the parts of a multipart, or of the message that was opened.
     pub children: Vec<usize>,
 }
 

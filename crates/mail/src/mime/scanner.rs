@@ -8,7 +8,8 @@
 
 use memchr::memchr;
 
-use super::{Content, Decoder, Part, Structure};
+use super::{Content, Decoder, Encoding, Octets, Part, Structure};
+use crate::header;
 
 /// Exchange takes 250 parts and 30 levels of nesting.
 const MAX_PARTS: usize = 250;
@@ -57,12 +58,13 @@ pub struct Scanner {
     header_bytes: usize,
     decoder: Option<Decoder>,
     decoded: Vec<u8>,
+    opens_messages: bool,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
         Self {
-            parts: vec![new_part()],
+            parts: vec![new_part(0)],
             open: vec![0],
             state: State::Header,
             offset: 0,
@@ -72,15 +74,29 @@ impl Default for Scanner {
             header_bytes: 0,
             decoder: None,
             decoded: Vec::new(),
+            opens_messages: false,
         }
     }
 }
 
-fn new_part() -> Part {
-    Part { header: Vec::new(), content: Content::parse(b""), body: 0..0, decoded_bytes: 0, children: Vec::new() }
+fn new_part(start: u64) -> Part {
+    Part {
+        start,
+        header: Vec::new(),
+        content: Content::parse(b""),
+        body: start..start,
+        decoded_bytes: 0,
+        octets: Octets::default(),
+        children: Vec::new(),
+    }
 }
 
 impl Scanner {
+    /// A scanner for which a message inside a message is a part with parts of its own.
+    pub fn opening_messages() -> Self {
+        Self { opens_messages: true, ..Self::default() }
+    }
+
     /// Takes the next piece of the message.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), TooComplex> {
         while !piece.is_empty() {
@@ -182,12 +198,50 @@ impl Scanner {
         let is_divided = part.content.is_multipart() && part.content.boundary.is_some();
         self.decoder = part.content.encoding.filter(|_| !is_divided).map(Decoder::new);
         self.state = if is_divided { State::Between } else { State::Content };
-        if self.open.len() > MAX_DEPTH { Err(TooComplex::Depth) } else { Ok(()) }
+        if self.open.len() > MAX_DEPTH {
+            return Err(TooComplex::Depth);
+        }
+        if self.opens_messages && self.encloses_message() {
+            self.decoder = None;
+            self.open_part()?;
+        }
+        Ok(())
+    }
+
+    /// The content is a message that stands there as it is. In a digest, it need not say so (RFC 2046 §5.1.5).
+    fn encloses_message(&self) -> bool {
+        let level = |back: usize| {
+            let position = self.open.len().checked_sub(back).and_then(|level| self.open.get(level))?;
+            self.parts.get(*position)
+        };
+        let Some(part) = level(1).filter(|part| part.content.encoding == Some(Encoding::Identity)) else {
+            return false;
+        };
+        let is_in_digest = || level(2).is_some_and(|around| around.content.media_type == "multipart/digest");
+        let says_nothing = || !header::fields(&part.header).any(|field| field.is("content-type"));
+        part.content.media_type == "message/rfc822" || (is_in_digest() && says_nothing())
+    }
+
+    fn open_part(&mut self) -> Result<(), TooComplex> {
+        if self.parts.len() >= MAX_PARTS {
+            return Err(TooComplex::Parts);
+        }
+        let child = self.parts.len();
+        if let Some(part) = self.current() {
+            part.children.push(child);
+        }
+        self.parts.push(new_part(self.offset));
+        self.open.push(child);
+        self.state = State::Header;
+        Ok(())
     }
 
     /// Bytes of the message that are no delimiter and no header.
     fn content(&mut self, bytes: &[u8]) {
         self.offset = self.offset.saturating_add(length(bytes));
+        if let Some(part) = self.current() {
+            part.octets.add(bytes);
+        }
         if self.state != State::Content {
             return;
         }
@@ -230,17 +284,7 @@ impl Scanner {
             self.state = State::Between;
             return Ok(());
         }
-        if self.parts.len() >= MAX_PARTS {
-            return Err(TooComplex::Parts);
-        }
-        let child = self.parts.len();
-        if let Some(part) = self.current() {
-            part.children.push(child);
-        }
-        self.parts.push(new_part());
-        self.open.push(child);
-        self.state = State::Header;
-        Ok(())
+        self.open_part()
     }
 
     fn close_to(&mut self, level: usize) {
