@@ -109,18 +109,26 @@ fn cloud(tenant: &Tenant) -> Result<entra::Cloud, Refused> {
 }
 
 fn sign_in(
+    connection: &Connection,
     tenant: &Tenant,
     keys: &KeyRing,
     network: &Network,
     scope: entra::MailScope,
 ) -> Result<entra::DelegatedSignIn, Refused> {
-    let http = network.client().map_err(|error| Refused::new(error.to_string(), "Correct [proxy] in postern.toml."))?;
-    let application = relay::application(tenant, &cloud(tenant)?, keys, Permission::Delegated).map_err(|error| {
+    let unusable = |error: relay::UpstreamError| {
         let explanation = error.explanation();
         Refused::new(format!("{} {}", explanation.what, explanation.why).trim_end(), explanation.fix)
-    })?;
+    };
+    let network = relay::network_of(connection, network, keys).map_err(unusable)?;
+    let http = network.client().map_err(|error| unusable(error.into()))?;
+    let application = relay::application(tenant, &cloud(tenant)?, keys, Permission::Delegated).map_err(unusable)?;
     entra::DelegatedSignIn::new(http, application, scope)
-        .map_err(|error| Refused::new(error.to_string(), "Correct the tenant's Tenant ID and Client ID."))
+        .map_err(|error| Refused::new(error.to_string(), error.explanation().fix))
+}
+
+/// What is asked of who signs in: all that the connection's settings need.
+fn scope_of(connection: &Connection, shared_mailboxes: bool) -> entra::MailScope {
+    entra::MailScope { shared: shared_mailboxes, ..relay::mail_scope(connection) }
 }
 
 /// Seals and keeps what was granted.

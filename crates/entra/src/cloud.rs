@@ -93,6 +93,8 @@ pub struct Cloud {
     pub smtp: Cow<'static, str>,
     /// What a token for SMTP as an application is asked for.
     pub exchange_scope: Cow<'static, str>,
+    /// The service that `SMTP.Send`, a user's permission, belongs to.
+    pub exchange_delegated: Cow<'static, str>,
 }
 
 impl Cloud {
@@ -102,6 +104,7 @@ impl Cloud {
         graph: Root::known("https://graph.microsoft.com"),
         smtp: Cow::Borrowed("smtp.office365.com"),
         exchange_scope: Cow::Borrowed("https://outlook.office365.com/.default"),
+        exchange_delegated: Cow::Borrowed("https://outlook.office.com"),
     };
 
     /// US Government L4, GCC High. The SMTP names are not in Microsoft's documentation.
@@ -110,6 +113,7 @@ impl Cloud {
         graph: Root::known("https://graph.microsoft.us"),
         smtp: Cow::Borrowed("smtp.office365.us"),
         exchange_scope: Cow::Borrowed("https://outlook.office365.us/.default"),
+        exchange_delegated: Cow::Borrowed("https://outlook.office365.us"),
     };
 
     /// US Government L5, Department of Defense. The SMTP names are not in Microsoft's documentation.
@@ -118,6 +122,7 @@ impl Cloud {
         graph: Root::known("https://dod-graph.microsoft.us"),
         smtp: Cow::Borrowed("outlook-dod.office365.us"),
         exchange_scope: Cow::Borrowed("https://outlook-dod.office365.us/.default"),
+        exchange_delegated: Cow::Borrowed("https://outlook-dod.office365.us"),
     };
 
     /// China, operated by 21Vianet. The SMTP names are not in Microsoft's documentation.
@@ -126,6 +131,7 @@ impl Cloud {
         graph: Root::known("https://microsoftgraph.chinacloudapi.cn"),
         smtp: Cow::Borrowed("smtp.partner.outlook.cn"),
         exchange_scope: Cow::Borrowed("https://partner.outlook.cn/.default"),
+        exchange_delegated: Cow::Borrowed("https://partner.outlook.cn"),
     };
 
     /// Endpoints of one's own: a stand-in tenant, or a gateway in front of Microsoft's. Without `smtp` the worldwide
@@ -172,11 +178,65 @@ mod tests {
     }
 
     #[test]
+    fn every_cloud_has_the_addresses_microsoft_publishes_for_it() {
+        let own = Url::parse("http://127.0.0.1:9000").unwrap();
+        let custom = Cloud::custom(&own, &own, Some("127.0.0.1:9587")).unwrap();
+        // Cloud, login, Graph, SMTP, what an application asks for SMTP, what a user is asked for.
+        let table = [
+            (
+                Cloud::GLOBAL,
+                "https://login.microsoftonline.com",
+                "https://graph.microsoft.com",
+                "smtp.office365.com",
+                "https://outlook.office365.com/.default",
+                "https://outlook.office.com",
+            ),
+            (
+                Cloud::US_GOV,
+                "https://login.microsoftonline.us",
+                "https://graph.microsoft.us",
+                "smtp.office365.us",
+                "https://outlook.office365.us/.default",
+                "https://outlook.office365.us",
+            ),
+            (
+                Cloud::US_GOV_DOD,
+                "https://login.microsoftonline.us",
+                "https://dod-graph.microsoft.us",
+                "outlook-dod.office365.us",
+                "https://outlook-dod.office365.us/.default",
+                "https://outlook-dod.office365.us",
+            ),
+            (
+                Cloud::CHINA,
+                "https://login.partner.microsoftonline.cn",
+                "https://microsoftgraph.chinacloudapi.cn",
+                "smtp.partner.outlook.cn",
+                "https://partner.outlook.cn/.default",
+                "https://partner.outlook.cn",
+            ),
+            (
+                custom,
+                "http://127.0.0.1:9000",
+                "http://127.0.0.1:9000",
+                "127.0.0.1:9587",
+                "https://outlook.office365.com/.default",
+                "https://outlook.office.com",
+            ),
+        ];
+        for (cloud, login, graph, smtp, exchange, delegated) in table {
+            assert_eq!((cloud.login.as_str(), cloud.graph.as_str(), &*cloud.smtp), (login, graph, smtp));
+            assert_eq!((&*cloud.exchange_scope, &*cloud.exchange_delegated), (exchange, delegated));
+            // Graph's scope is always its own address with `.default`.
+            assert_eq!(cloud.graph.default_scope(), format!("{graph}/.default"));
+        }
+    }
+
+    #[test]
     fn the_known_clouds_pass_their_own_check() {
         for cloud in [Cloud::GLOBAL, Cloud::US_GOV, Cloud::US_GOV_DOD, Cloud::CHINA] {
             assert_eq!(Root::parse(cloud.login.as_str()).unwrap(), cloud.login);
             assert_eq!(Root::parse(cloud.graph.as_str()).unwrap(), cloud.graph);
         }
-        assert_eq!(Cloud::GLOBAL.graph.default_scope(), "https://graph.microsoft.com/.default");
     }
 }

@@ -1,12 +1,14 @@
-//! How an application proves to be itself: a client secret, or the private key of a registered certificate.
+//! How an application proves to be itself: a client secret, the private key of a registered certificate, an assertion that
+//! other software keeps fresh in a file, or the identity that Azure gives the machine.
 //!
 //! Promise: a [`CertificateKey`] holds a certificate and the RSA key that belongs to it: a pair that does not match is
 //! refused when it is entered, not by Entra at three in the morning.
 //!
-//! More kinds are expected (a federated token file, a managed identity, a user's refresh token), hence `non_exhaustive`:
-//! each becomes a variant here and an arm in `exchange`; nothing else asks which kind it is.
+//! More kinds may come, hence `non_exhaustive`: each becomes a variant here and an arm in `exchange`; nothing else asks which
+//! kind it is.
 
 use std::fmt::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -19,12 +21,18 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::IdentityHost;
+
 /// How the application proves to be itself. `Debug` shows the kind alone.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Credential {
     ClientSecret(SecretString),
     Certificate(CertificateKey),
+    /// A file with a client assertion, read again for every token: federated identity.
+    FederatedTokenFile(PathBuf),
+    /// The machine's own identity. With a client id: the user-assigned one of that id.
+    ManagedIdentity(IdentityHost),
     /// None: a public client, which sends only for users who signed in.
     PublicClient,
 }

@@ -4,10 +4,13 @@
 //! what to do. Neither depends on anybody's wording: decisions come from the OAuth `error` and the HTTP status.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::assertion_file::AssertionFileProblem;
 use crate::explanation::{Explanation, Who};
+use crate::managed_identity::ArcProblem;
 use crate::refusal::Refusal;
 use crate::{CertificateError, KeepError, Obstacle, aadsts};
 
@@ -38,6 +41,16 @@ pub(crate) enum Cause {
     NotKept(KeepError),
     /// Something answered, but not as Entra does.
     Unreadable { status: u16, problem: &'static str },
+    /// The file with the client assertion is of no use now.
+    AssertionFile { path: PathBuf, problem: AssertionFileProblem },
+    /// The machine's own service for identities cannot be used as the environment describes it.
+    MetadataSetup(&'static str),
+    /// It does not answer.
+    NoMetadataService { host: String, detail: String },
+    /// It answers with a refusal.
+    MetadataRefused { status: u16, sentence: String },
+    /// The agent of Azure Arc asked for a proof that was not given.
+    ArcChallenge(ArcProblem),
     /// The task that asked for the token ended without an answer.
     Interrupted,
 }
@@ -57,6 +70,8 @@ pub(crate) enum SetupProblem {
     Signing,
     #[error("the application has neither a client secret nor a certificate, and nobody signs in for it")]
     NoCredential,
+    #[error("a machine's managed identity has no users who could sign in")]
+    IdentityWithoutUsers,
     #[error("Entra ID gave no refresh token, so the sign-in would be over within the hour")]
     NoRefreshToken,
 }
@@ -70,6 +85,9 @@ impl SetupProblem {
             Self::ClientId => "Enter the Application (client) ID from the app registration's overview page.",
             Self::Signing => "Enter the certificate and its private key again.",
             Self::NoCredential => "Enter a client secret or a certificate, or use delegated permission.",
+            Self::IdentityWithoutUsers => {
+                "Use application permission, or a tenant with an app registration for delegated permission."
+            }
             Self::NoRefreshToken => "Allow the delegated permission 'offline_access', then sign in again.",
         }
     }
@@ -104,16 +122,37 @@ impl EntraError {
     /// Whether waiting can help. `false` means a human has to change something.
     pub fn is_transient(&self) -> bool {
         match &*self.cause {
-            Cause::Setup(_) | Cause::GrantOver { .. } | Cause::NoGrant => false,
+            Cause::Setup(_)
+            | Cause::GrantOver { .. }
+            | Cause::NoGrant
+            | Cause::AssertionFile { .. }
+            | Cause::MetadataSetup(_)
+            | Cause::NoMetadataService { .. }
+            | Cause::ArcChallenge(_) => false,
             Cause::NotKept(error) => error.is_transient,
+            // 404 and 410: the service is being updated ("How to use managed identities ... on an Azure VM").
+            Cause::MetadataRefused { status, .. } => transient_status(*status) || matches!(status, 404 | 410),
             Cause::Unreachable { .. } | Cause::Deadline(_) | Cause::Broken { .. } | Cause::Interrupted => true,
             Cause::Refused { status, refusal } => {
                 transient_status(*status)
                     || matches!(refusal.error.as_str(), "temporarily_unavailable" | "server_error" | "slow_down")
+                    || refusal.aadsts() == Some(CLIENT_LOOP)
             }
             // 200 with something that is no token answer is a captive portal or a broken proxy: it passes or somebody
             // notices, and nothing is lost by asking again.
             Cause::Unreadable { status, .. } => transient_status(*status) || (200..400).contains(status),
+        }
+    }
+
+    /// Whether Entra asks the application, whatever it asks for, to be quiet. The one decision that an AADSTS number has a
+    /// part in: 50196, a client that asks too often, comes as `invalid_grant`, which otherwise ends a sign-in.
+    pub fn is_throttled(&self) -> bool {
+        match &*self.cause {
+            Cause::Refused { status, refusal } => {
+                *status == 429 || self.retry_after.is_some() || refusal.aadsts() == Some(CLIENT_LOOP)
+            }
+            Cause::Unreadable { status, .. } => *status == 429 || (*status == 503 && self.retry_after.is_some()),
+            _ => false,
         }
     }
 
@@ -135,9 +174,10 @@ impl EntraError {
     /// HTTP status of the answer, when there was one.
     pub fn status(&self) -> Option<u16> {
         match &*self.cause {
-            Cause::Refused { status, .. } | Cause::GrantOver { status, .. } | Cause::Unreadable { status, .. } => {
-                Some(*status)
-            }
+            Cause::Refused { status, .. }
+            | Cause::GrantOver { status, .. }
+            | Cause::Unreadable { status, .. }
+            | Cause::MetadataRefused { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -203,6 +243,33 @@ impl EntraError {
                 "Check that the cloud's login address is right and that no proxy or filter answers in its place.",
                 Who::NetworkAdministrator,
             ),
+            Cause::AssertionFile { path, problem } => Explanation::new(
+                what,
+                format!("The token file {} cannot be used: {problem}.", path.display()),
+                "See that the file is there for the user Postern runs as, and that what writes it (the workload identity \
+                 of the cluster, an agent) runs; it is read again for every token.",
+                Who::GatewayAdministrator,
+            ),
+            Cause::MetadataSetup(problem) => Explanation::new(
+                IDENTITY,
+                format!("{}.", capitalized(problem)),
+                "Look at the environment of the process, or give the Tenant a certificate, a secret or a token file.",
+                Who::GatewayAdministrator,
+            ),
+            Cause::NoMetadataService { host, detail } => Explanation::new(
+                IDENTITY,
+                format!("The machine's own service for identities at {host} cannot be reached: {detail}."),
+                "A managed identity exists on machines of Azure alone (virtual machine, App Service, Azure Arc): there, see \
+                 that no firewall is before this address; elsewhere, give the Tenant a certificate, a secret or a token file.",
+                Who::GatewayAdministrator,
+            ),
+            Cause::MetadataRefused { status, sentence } => metadata_refused(self.is_transient(), *status, sentence),
+            Cause::ArcChallenge(problem) => Explanation::new(
+                IDENTITY,
+                format!("The agent of Azure Arc asks for a proof, but {problem}."),
+                "Let the user Postern runs as read the agent's keys: add it to the group himds.",
+                Who::GatewayAdministrator,
+            ),
             Cause::Interrupted => Explanation::new(
                 what,
                 "The request was abandoned, as happens while the gateway shuts down.",
@@ -229,12 +296,49 @@ impl fmt::Display for EntraError {
                 write!(f, "the sign-in is not kept: {} {}", error.explanation.what, error.explanation.why)
             }
             Cause::Unreadable { status, problem } => write!(f, "not an answer of Entra ID (HTTP {status}): {problem}"),
+            Cause::AssertionFile { path, problem } => write!(f, "token file {}: {problem}", path.display()),
+            Cause::MetadataSetup(problem) => f.write_str(problem),
+            Cause::NoMetadataService { host, detail } => write!(f, "no identity service at {host}: {detail}"),
+            Cause::MetadataRefused { status, sentence } => {
+                write!(f, "the identity service refused ({status} {sentence})")
+            }
+            Cause::ArcChallenge(problem) => write!(f, "the agent of Azure Arc: {problem}"),
             Cause::Interrupted => f.write_str("the token request was abandoned"),
         }
     }
 }
 
 impl std::error::Error for EntraError {}
+
+/// Too many requests of one client in a short time.
+const CLIENT_LOOP: u32 = 50_196;
+
+const IDENTITY: &str = "No access token from the managed identity of this machine.";
+
+fn metadata_refused(is_passing: bool, status: u16, sentence: &str) -> Explanation {
+    let said = if sentence.is_empty() { String::new() } else { format!(" It says: {sentence}") };
+    if is_passing {
+        let why = format!("The machine's service for identities has a passing problem (HTTP {status}).{said}");
+        return Explanation::new(
+            IDENTITY,
+            why,
+            "Nothing, if it is rare: it is tried again. If it persists, see that the machine has an identity.",
+            Who::Nobody,
+        );
+    }
+    Explanation::new(
+        IDENTITY,
+        format!("The machine's service for identities refused (HTTP {status}).{said}"),
+        "Give the machine a system-assigned identity, or assign it the user-assigned identity whose Client ID stands in the \
+         Tenant, and grant that identity the application permission (or the role in Exchange) to send.",
+        Who::EntraAdministrator,
+    )
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
 
 /// The answers to a refresh token after which only a person can help (RFC 6749 §5.2, OpenID Connect Core §3.1.2.6).
 fn ends_grant(error: &str) -> bool {

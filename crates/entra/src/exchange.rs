@@ -22,7 +22,7 @@ use url::Url;
 use crate::carrier::{Carrier, Lost, in_time};
 use crate::error::{Cause, SetupProblem};
 use crate::refusal::Refusal;
-use crate::{Cloud, Credential, EntraError, Root, assertion};
+use crate::{Cloud, Credential, EntraError, Root, assertion, assertion_file};
 
 /// What a token without `expires_in` (allowed by RFC 6749 §5.1) is trusted for.
 const UNSTATED_LIFETIME: Duration = Duration::from_mins(5);
@@ -61,6 +61,8 @@ pub enum Scope {
     Graph,
     /// Exchange Online SMTP of the application's cloud.
     Exchange,
+    /// Another service, by what a token for it is asked for: `https://mail.contoso.test/.default`.
+    Custom(String),
 }
 
 impl Scope {
@@ -68,9 +70,19 @@ impl Scope {
         match self {
             Self::Graph => cloud.graph.default_scope(),
             Self::Exchange => cloud.exchange_scope.clone().into_owned(),
+            Self::Custom(scope) => scope.clone(),
         }
     }
+
+    /// The service itself, as a machine's identity is asked for its tokens.
+    pub(crate) fn resource(&self, cloud: &Cloud) -> String {
+        let scope = self.of(cloud);
+        scope.strip_suffix("/.default").unwrap_or(&scope).to_owned()
+    }
 }
+
+/// Parameters of a request that prove who asks.
+type Proof = Vec<(&'static str, String)>;
 
 /// A token just issued.
 pub(crate) struct Issued {
@@ -124,6 +136,9 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(http: reqwest::Client, application: Application) -> Result<Self, EntraError> {
+        if matches!(application.credential, Credential::ManagedIdentity(_)) {
+            return Err(setup(SetupProblem::IdentityWithoutUsers));
+        }
         let endpoint = application.endpoint("token")?;
         let mut client: TokenClient<EndpointNotSet> =
             Client::new(application.client_id()?).set_auth_type(AuthType::RequestBody);
@@ -144,7 +159,7 @@ impl Exchange {
         }
         let scope = oauth2::Scope::new(scope.of(&self.application.cloud));
         let mut request = self.client.exchange_client_credentials().add_scope(scope);
-        for (name, value) in self.assertion()? {
+        for (name, value) in self.proof().await? {
             request = request.add_extra_param(name, value);
         }
         let carrier = self.carrier();
@@ -160,7 +175,7 @@ impl Exchange {
         let token = RefreshToken::new(token.expose_secret().to_owned());
         let mut request = self.client.exchange_refresh_token(&token);
         request = request.add_scopes(scopes.into_iter().map(oauth2::Scope::new));
-        for (name, value) in self.assertion()? {
+        for (name, value) in self.proof().await? {
             request = request.add_extra_param(name, value);
         }
         let carrier = self.carrier();
@@ -185,7 +200,7 @@ impl Exchange {
             .exchange_code(code)
             .set_redirect_uri(Cow::Borrowed(&redirect_uri))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()));
-        for (name, value) in self.assertion()? {
+        for (name, value) in self.proof().await? {
             request = request.add_extra_param(name, value);
         }
         let carrier = self.carrier();
@@ -199,13 +214,14 @@ impl Exchange {
     /// Asks once what became of a device code (RFC 8628 §3.4). The `oauth2` crate would go on asking by itself, and keep
     /// Entra's reasons to itself.
     pub(crate) async fn device_code(&self, device_code: &SecretString) -> Result<Answer, EntraError> {
-        let request = form_request(self.client.token_uri().as_str(), self.device_form(device_code)?)?;
+        let form = self.device_form(device_code, self.proof().await?);
+        let request = form_request(self.client.token_uri().as_str(), form)?;
         let carrier = self.carrier();
         in_time(async { self.answer(&carrier, read_answer(carrier.clone().carry(request).await)) }).await
     }
 
     /// Apart from the request: the serializer is not `Send`, and may not live while something is waited for.
-    fn device_form(&self, device_code: &SecretString) -> Result<String, EntraError> {
+    fn device_form(&self, device_code: &SecretString, proof: Proof) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", DEVICE_GRANT)
             .append_pair("device_code", device_code.expose_secret())
@@ -213,10 +229,10 @@ impl Exchange {
         if let Credential::ClientSecret(secret) = &self.application.credential {
             form.append_pair("client_secret", secret.expose_secret());
         }
-        for (name, value) in self.assertion()? {
+        for (name, value) in proof {
             form.append_pair(name, &value);
         }
-        Ok(form.finish())
+        form.finish()
     }
 
     pub(crate) fn carrier(&self) -> Carrier {
@@ -228,14 +244,26 @@ impl Exchange {
     }
 
     /// What proves the application's identity besides a client secret, which is part of the client.
-    fn assertion(&self) -> Result<Vec<(&'static str, String)>, EntraError> {
-        let Credential::Certificate(certificate) = &self.application.credential else { return Ok(Vec::new()) };
-        let endpoint = self.client.token_uri().as_str();
-        let signed = assertion::sign(certificate, endpoint, self.client.client_id(), Timestamp::now())
-            .map_err(|_| setup(SetupProblem::Signing))?;
+    async fn proof(&self) -> Result<Proof, EntraError> {
+        let now = Timestamp::now();
+        let assertion = match &self.application.credential {
+            Credential::Certificate(certificate) => {
+                let endpoint = self.client.token_uri().as_str();
+                let signed = assertion::sign(certificate, endpoint, self.client.client_id(), now);
+                signed.map_err(|_| setup(SetupProblem::Signing))?
+            }
+            Credential::FederatedTokenFile(path) => {
+                let read = assertion_file::read(path.clone(), now).await;
+                let unusable = |problem| EntraError::new(Cause::AssertionFile { path: path.clone(), problem }, None);
+                read.map_err(unusable)?
+            }
+            Credential::ClientSecret(_) | Credential::ManagedIdentity(_) | Credential::PublicClient => {
+                return Ok(Proof::new());
+            }
+        };
         Ok(vec![
             ("client_assertion_type", ASSERTION_TYPE.to_owned()),
-            ("client_assertion", signed.expose_secret().to_owned()),
+            ("client_assertion", assertion.expose_secret().to_owned()),
         ])
     }
 

@@ -14,6 +14,10 @@ const AHEAD: Duration = Duration::from_mins(10);
 const TRANSIENT_FIRST: Duration = Duration::from_secs(1);
 const TRANSIENT_MAX: Duration = Duration::from_mins(1);
 
+/// While Entra throttles the application and does not say for how long. It counts what is asked meanwhile.
+const THROTTLED_FIRST: Duration = Duration::from_secs(30);
+const THROTTLED_MAX: Duration = Duration::from_mins(5);
+
 /// After a refusal that a human must mend: Entra locks out clients that hammer (AADSTS50196), and a changed secret makes a
 /// new source anyway, so this only delays noticing a change made in Entra's own admin center.
 const REFUSED_FIRST: Duration = Duration::from_secs(15);
@@ -41,6 +45,8 @@ pub(crate) fn refresh_after(lifetime: Duration) -> Duration {
 pub(crate) fn back_off(error: &EntraError, failures: u32) -> Duration {
     let (first, max) = if error.needs_sign_in() {
         (SIGN_IN_FIRST, SIGN_IN_MAX)
+    } else if error.is_throttled() && error.retry_after().is_none() {
+        (THROTTLED_FIRST, THROTTLED_MAX)
     } else if error.is_transient() {
         (TRANSIENT_FIRST, TRANSIENT_MAX)
     } else {

@@ -24,42 +24,7 @@ use crate::carrier::in_time;
 use crate::error::SetupProblem;
 use crate::exchange::{Answer, EntraClient, Exchange, setup};
 use crate::refusal::Refusal;
-use crate::{Application, Claims, Cloud, EntraError, Explanation, aadsts};
-
-/// Which mailboxes the user lets the application send from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MailScope {
-    /// The user's own.
-    #[default]
-    Own,
-    /// Also those the user may send from: shared mailboxes.
-    Shared,
-}
-
-impl MailScope {
-    /// What was granted, as a token answer or a stored grant lists it.
-    pub fn of_granted<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Self {
-        let shared =
-            |scope: &str| scope.rsplit('/').next().is_some_and(|it| it.eq_ignore_ascii_case("Mail.Send.Shared"));
-        if scopes.into_iter().any(shared) { Self::Shared } else { Self::Own }
-    }
-
-    pub(crate) fn to_refresh(self, cloud: &Cloud) -> Vec<String> {
-        let mut scopes = vec![format!("{}/Mail.Send", cloud.graph)];
-        if self == Self::Shared {
-            scopes.push(format!("{}/Mail.Send.Shared", cloud.graph));
-        }
-        scopes.push("offline_access".to_owned());
-        scopes
-    }
-
-    /// `openid profile` besides: they tell who signed in.
-    fn to_sign_in(self, cloud: &Cloud) -> Vec<oauth2::Scope> {
-        let mut scopes = self.to_refresh(cloud);
-        scopes.extend(["openid".to_owned(), "profile".to_owned()]);
-        scopes.into_iter().map(oauth2::Scope::new).collect()
-    }
-}
+use crate::{Application, Claims, EntraError, Explanation, MailScope, aadsts};
 
 /// A sign-in that a browser is to be sent to.
 #[derive(Debug)]

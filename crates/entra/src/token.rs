@@ -27,7 +27,8 @@ use tokio::time::Instant;
 use crate::error::{Cause, SetupProblem};
 use crate::exchange::{Application, Exchange, Issued, Scope, setup};
 use crate::grant::{Delegated, GrantKeeper};
-use crate::{Claims, ClaimsError, Credential, EntraError, schedule};
+use crate::managed_identity::ManagedIdentity;
+use crate::{Claims, ClaimsError, Credential, EntraError, Quiet, schedule};
 
 /// A bearer token. `Debug` shows its age, never itself.
 #[derive(Clone)]
@@ -74,7 +75,6 @@ pub struct TokenSource(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    exchange: Exchange,
     identity: Identity,
     state: Mutex<State>,
 }
@@ -83,9 +83,11 @@ struct Shared {
 #[derive(Debug)]
 enum Identity {
     /// The application's own.
-    Application(Scope),
+    Application(Exchange, Scope),
+    /// Those of the machine, for one service.
+    Machine(ManagedIdentity, String),
     /// Those of a user who signed in.
-    Delegated(Delegated),
+    Delegated(Exchange, Delegated),
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +95,8 @@ struct State {
     current: Option<AccessToken>,
     failure: Option<Failure>,
     asking: Option<Answer>,
+    /// Shared with the other sources of the application.
+    quiet: Quiet,
 }
 
 #[derive(Debug)]
@@ -115,24 +119,35 @@ enum Next {
 impl TokenSource {
     /// A source for `application` on one service. The client brings proxy and trust anchors, and follows no redirects.
     pub fn new(http: reqwest::Client, application: Application, scope: &Scope) -> Result<Self, EntraError> {
-        if matches!(application.credential, Credential::PublicClient) {
-            return Err(setup(SetupProblem::NoCredential));
-        }
-        Self::of(http, application, Identity::Application(scope.clone()))
+        let identity = match &application.credential {
+            Credential::PublicClient => return Err(setup(SetupProblem::NoCredential)),
+            Credential::ManagedIdentity(host) => {
+                let machine = ManagedIdentity::new(http, &application, host.clone());
+                Identity::Machine(machine, scope.resource(&application.cloud))
+            }
+            _ => Identity::Application(Exchange::new(http, application)?, scope.clone()),
+        };
+        Ok(Self::of(identity))
     }
 
-    /// A source for the user whose grant `keeper` keeps, on Microsoft Graph. Asks nothing yet, not even of the keeper.
+    /// A source for the user whose grant `keeper` keeps. Asks nothing yet, not even of the keeper.
     pub fn delegated(
         http: reqwest::Client,
         application: Application,
         keeper: Arc<dyn GrantKeeper>,
     ) -> Result<Self, EntraError> {
-        Self::of(http, application, Identity::Delegated(Delegated::new(keeper)))
+        Ok(Self::of(Identity::Delegated(Exchange::new(http, application)?, Delegated::new(keeper))))
     }
 
-    fn of(http: reqwest::Client, application: Application, identity: Identity) -> Result<Self, EntraError> {
-        let exchange = Exchange::new(http, application)?;
-        Ok(Self(Arc::new(Shared { exchange, identity, state: Mutex::default() })))
+    fn of(identity: Identity) -> Self {
+        Self(Arc::new(Shared { identity, state: Mutex::default() }))
+    }
+
+    /// The same, quiet together with every other source that has this `quiet`: to be one for each application.
+    #[must_use]
+    pub fn quiet_with(self, quiet: &Quiet) -> Self {
+        self.state().quiet = quiet.clone();
+        self
     }
 
     /// A token that is good for the next minute.
@@ -151,7 +166,7 @@ impl TokenSource {
     /// Forgets token and failures if somebody has signed in anew, perhaps as somebody else; returns whether so. To be
     /// called when the kept grant has changed; after a dead grant it is noticed without.
     pub async fn notice_sign_in(&self) -> bool {
-        let Identity::Delegated(delegated) = &self.0.identity else { return false };
+        let Identity::Delegated(_, delegated) = &self.0.identity else { return false };
         // A keeper that fails says so again, with its reason, when the next token is asked for.
         let is_another = delegated.is_another().await.unwrap_or(false);
         if is_another {
@@ -165,7 +180,7 @@ impl TokenSource {
     /// Exchanges the refresh token of a grant that was not used for `idle`, so that it does not end from disuse; returns
     /// whether it did. For everything that is no living grant there is nothing to do.
     pub async fn keep_alive(&self, idle: Duration, now: Timestamp) -> Result<bool, EntraError> {
-        let Identity::Delegated(delegated) = &self.0.identity else { return Ok(false) };
+        let Identity::Delegated(_, delegated) = &self.0.identity else { return Ok(false) };
         let Some(kept) = delegated.load().await? else { return Ok(false) };
         if Duration::try_from(now.duration_since(kept.refreshed_at)).unwrap_or_default() < idle {
             return Ok(false);
@@ -174,9 +189,15 @@ impl TokenSource {
     }
 
     /// A token asked for now, whatever is remembered: for an administrator's test of a connection. Joins a request that
-    /// is already under way.
+    /// is already under way. Only silence that Entra asked for is kept.
     pub async fn fresh_token(&self) -> Result<AccessToken, EntraError> {
-        let answer = self.ask(&mut self.state());
+        let answer = {
+            let mut state = self.state();
+            if let (Some(error), None) = (state.quiet.reason(Instant::now()), &state.asking) {
+                return Err(error);
+            }
+            self.ask(&mut state)
+        };
         wait_for(answer).await
     }
 
@@ -193,6 +214,7 @@ impl TokenSource {
         let mut state = self.state();
         let failing = state.failure.as_ref().filter(|failure| now < failure.until);
         let refusal = failing.map(|f| f.error.with_retry_after(f.until.saturating_duration_since(now)));
+        let refusal = refusal.or_else(|| state.quiet.reason(now));
         if let Some(token) = state.current.clone().filter(|token| token.is_usable(now)) {
             if token.is_ageing(now) && refusal.is_none() {
                 self.ask(&mut state);
@@ -233,8 +255,9 @@ impl TokenSource {
 impl Shared {
     async fn request(&self) -> Result<Issued, EntraError> {
         match &self.identity {
-            Identity::Application(scope) => self.exchange.client_credentials(scope).await,
-            Identity::Delegated(delegated) => delegated.refresh(&self.exchange).await,
+            Identity::Application(exchange, scope) => exchange.client_credentials(scope).await,
+            Identity::Machine(machine, resource) => machine.token(resource).await,
+            Identity::Delegated(exchange, delegated) => delegated.refresh(exchange).await,
         }
     }
 }
@@ -262,7 +285,11 @@ impl Asking {
                 tracing::warn!(
                     event = "token_failed", %error, failures = count, retry_in_s = wait.as_secs(), old_token_kept = kept
                 );
+                let is_throttled = error.is_throttled();
                 let error = error.with_retry_after(wait);
+                if is_throttled {
+                    state.quiet.begin(now + wait, &error);
+                }
                 state.failure = Some(Failure { error: error.clone(), count, until: now + wait });
                 Err(error)
             }

@@ -31,5 +31,5 @@ pub use reroute::reroute_waiting;
 pub use retry::Backoff;
 pub use supervisor::{Relay, Running};
 pub use transport::{Delivery, SmtpFacts, Transport, Upstreams};
-pub use upstream::{Connections, Upstream, UpstreamError, application, cloud, network_of, test_smtp};
+pub use upstream::{Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, test_smtp};
 pub use verdict::{LaneVerdict, Verdict};

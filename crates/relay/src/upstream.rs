@@ -3,6 +3,7 @@
 mod kept_grant;
 mod network;
 mod smtp;
+mod tokens;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,18 +11,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entra::{Application, CertificateError, CertificateKey, Cloud, RootError, Scope, TokenSource};
+use entra::{CertificateError, Cloud, RootError, TokenSource};
 use graph::{GraphMail, NetworkError};
 use jiff::Timestamp;
 use settings::{Connection, ConnectionId, FromPolicy, Permission, Service, Settings, Tenant};
-use store::{Explanation, KeyRing, KeyRingError, SecretField, Store};
+use store::{Explanation, KeyRingError, Store};
 
 use crate::transport::GraphTransport;
 use crate::{Clock, Network, Transport, Upstreams};
-use kept_grant::KeptGrant;
+use tokens::Quiets;
 
 pub use network::network_of;
 pub use smtp::test_smtp;
+pub use tokens::{application, mail_scope};
 
 /// Why a connection cannot be used as it is set up. An administrator must act.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +36,9 @@ pub enum UpstreamError {
     NoTenant,
     #[error("the Service Connection has no host")]
     NoServer,
-    #[error("delegated permission for '{}' is not available in this version", Service::Exchange.name())]
-    DelegatedExchange,
-    #[error("the Tenant '{0}' has neither a Client Secret nor a certificate")]
+    #[error("the Service Connection has a Tenant, and no scope to ask it for")]
+    NoScope,
+    #[error("the Tenant '{0}' has no credential: a Client Secret, a certificate, a token file or a managed identity")]
     NoCredential(String),
     #[error("a secret cannot be opened")]
     Secret(#[from] KeyRingError),
@@ -58,7 +60,9 @@ impl UpstreamError {
             Self::UnsupportedService(_) => "Choose a connection of the service 'Microsoft Entra ID Graph API'.",
             Self::NoTenant => "Choose a Tenant in the Service Connection.",
             Self::NoServer => "Enter the host of the SMTP server in the Service Connection.",
-            Self::DelegatedExchange => "Choose application permission, or the service 'Microsoft Entra ID Graph API'.",
+            Self::NoScope => {
+                "Enter the scope that the SMTP server's tokens are asked for, such as https://HOST/.default."
+            }
             Self::NoCredential(_) => "Enter the Client Secret (its Value, not its ID) or a certificate in the Tenant.",
             Self::Secret(_) => "Put back the master.key that belongs to this data folder, or enter the secret again.",
             Self::Certificate(_) => "Enter a certificate with the private key that belongs to it.",
@@ -95,57 +99,35 @@ impl Upstream {
         network: &Network,
     ) -> Result<Self, UpstreamError> {
         let clock: Clock = Arc::new(Timestamp::now);
-        Self::graph_with_tokens(settings, id, (store, &clock), network, |_| None)
+        Self::graph_with_tokens(settings, id, store, network, |tenant, connection, network| {
+            tokens::source(tenant, connection, (store, &clock), network, &Quiets::default())
+        })
     }
 
-    /// The same, with the token source of another connection that has the same tenant, if `shared` knows one.
+    /// The same, with the tokens that `tokens` makes or knows, for the tenant, the connection and its network.
     fn graph_with_tokens(
         settings: &Settings,
         id: &ConnectionId,
-        (store, clock): (&Arc<dyn Store>, &Clock),
+        store: &Arc<dyn Store>,
         network: &Network,
-        shared: impl FnOnce(&Tenant) -> Option<TokenSource>,
+        tokens: impl FnOnce(&Tenant, &Connection, &Network) -> Result<TokenSource, UpstreamError>,
     ) -> Result<Self, UpstreamError> {
         let connection = settings.connection(id).ok_or(UpstreamError::UnknownConnection)?.clone();
         if connection.service != Service::GraphApi {
             return Err(UpstreamError::UnsupportedService(connection.service));
         }
-        let tenant = connection.tenant.as_ref().and_then(|id| settings.tenant(id)).ok_or(UpstreamError::NoTenant)?;
+        let tenant = tenant_of(settings, &connection)?;
         let cloud = cloud(&tenant.cloud)?;
         let network = network_of(&connection, network, &store.key_ring())?;
-        let http = network.client()?;
-        let application = || application(tenant, &cloud, &store.key_ring(), connection.permission);
-        let tokens = match (connection.permission, shared(tenant)) {
-            (Permission::Delegated, _) => {
-                let keeper = KeptGrant::new(Arc::clone(store), id.clone(), Arc::clone(clock));
-                TokenSource::delegated(http.clone(), application()?, Arc::new(keeper))?
-            }
-            (Permission::Application, Some(tokens)) => tokens,
-            (Permission::Application, None) => TokenSource::new(http.clone(), application()?, &Scope::Graph)?,
-        };
-        let mail = GraphMail::new(http, cloud.graph.clone(), tokens.clone())
+        let tokens = tokens(tenant, &connection, &network)?;
+        let mail = GraphMail::new(network.client()?, cloud.graph.clone(), tokens.clone())
             .with_new_connections_from(move || network.client().ok());
         Ok(Self { connection, tenant: tenant.clone(), cloud, tokens, mail })
     }
 }
 
-/// The tenant's app registration, its secret opened. Without one it can act for users who sign in, and only for them.
-pub fn application(
-    tenant: &Tenant,
-    cloud: &Cloud,
-    key_ring: &KeyRing,
-    permission: Permission,
-) -> Result<Application, UpstreamError> {
-    let credential = match (&tenant.credential, permission) {
-        (None, Permission::Delegated) => entra::Credential::PublicClient,
-        _ => credential(tenant, key_ring)?,
-    };
-    Ok(Application {
-        cloud: cloud.clone(),
-        tenant_id: tenant.tenant_id.clone(),
-        client_id: tenant.client_id.clone(),
-        credential,
-    })
+fn tenant_of<'a>(settings: &'a Settings, connection: &Connection) -> Result<&'a Tenant, UpstreamError> {
+    connection.tenant.as_ref().and_then(|id| settings.tenant(id)).ok_or(UpstreamError::NoTenant)
 }
 
 /// The addresses of the tenant's cloud.
@@ -159,24 +141,6 @@ pub fn cloud(choice: &settings::Cloud) -> Result<Cloud, RootError> {
     })
 }
 
-fn credential(tenant: &Tenant, key_ring: &KeyRing) -> Result<entra::Credential, UpstreamError> {
-    let field = |field| SecretField { table: "tenant", id: tenant.id.0.clone(), field };
-    match tenant.credential.as_ref() {
-        None | Some(settings::Credential::FederatedTokenFile { .. } | settings::Credential::ManagedIdentity) => {
-            Err(UpstreamError::NoCredential(tenant.name.clone()))
-        }
-        Some(settings::Credential::ClientSecret { secret, .. }) => {
-            Ok(entra::Credential::ClientSecret(key_ring.open(&field("client_secret"), secret)?))
-        }
-        Some(settings::Credential::Certificate(certificate)) => {
-            use secrecy::ExposeSecret as _;
-            let key = key_ring.open(&field("private_key"), &certificate.private_key)?;
-            let key = CertificateKey::from_pem(&certificate.certificate_pem, key.expose_secret())?;
-            Ok(entra::Credential::Certificate(key))
-        }
-    }
-}
-
 /// The transports of all connections, built when first used and again when their settings change, so that a rotated
 /// secret takes effect at once and an unchanged one keeps its tokens and sockets.
 pub struct Connections {
@@ -185,6 +149,7 @@ pub struct Connections {
     clock: Clock,
     /// Our name in EHLO.
     hostname: Option<String>,
+    quiets: Quiets,
     built: Mutex<HashMap<ConnectionId, Built>>,
 }
 
@@ -205,7 +170,8 @@ struct Built {
 
 impl Connections {
     pub fn new(store: Arc<dyn Store>, network: Network) -> Self {
-        Self { store, network, clock: Arc::new(Timestamp::now), hostname: None, built: Mutex::default() }
+        let clock: Clock = Arc::new(Timestamp::now);
+        Self { store, network, clock, hostname: None, quiets: Quiets::default(), built: Mutex::default() }
     }
 
     /// The same under a name, for EHLO; without one it is the address of our end.
@@ -228,13 +194,29 @@ impl Connections {
         self.built.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The tokens of another connection that may have them, or a source of its own. `network` is the connection's.
+    fn tokens(
+        &self,
+        known: &HashMap<ConnectionId, Built>,
+        tenant: &Tenant,
+        connection: &Connection,
+        network: &Network,
+    ) -> Result<TokenSource, UpstreamError> {
+        match known.values().find(|built| built.is_shared_by(tenant, connection)).and_then(|it| it.tokens.clone()) {
+            Some(tokens) => Ok(tokens),
+            None => tokens::source(tenant, connection, (&self.store, &self.clock), network, &self.quiets),
+        }
+    }
+
     fn built_graph(
         &self,
         settings: &Settings,
         id: &ConnectionId,
-        shared: impl FnOnce(&Tenant) -> Option<TokenSource>,
+        known: &HashMap<ConnectionId, Built>,
     ) -> Result<Built, UpstreamError> {
-        let upstream = Upstream::graph_with_tokens(settings, id, (&self.store, &self.clock), &self.network, shared)?;
+        let upstream = Upstream::graph_with_tokens(settings, id, &self.store, &self.network, |tenant, it, network| {
+            self.tokens(known, tenant, it, network)
+        })?;
         Ok(Built {
             transport: Arc::new(GraphTransport::new(upstream.mail, upstream.connection.clone())),
             connection: upstream.connection,
@@ -261,12 +243,10 @@ impl Upstreams for Connections {
         }
         all.remove(id);
         let connection = settings.connection(id).ok_or(UpstreamError::UnknownConnection)?;
-        let service = connection.service;
-        let shared = |tenant: &Tenant| all.values().find(|b| b.is_shared_by(tenant, connection))?.tokens.clone();
-        let built = match service {
-            Service::GraphApi => self.built_graph(&settings, id, shared)?,
-            Service::Exchange => self.built_exchange(&settings, connection, shared)?,
-            Service::SmtpServer => self.built_server(connection)?,
+        let built = match connection.service {
+            Service::GraphApi => self.built_graph(&settings, id, &all)?,
+            Service::Exchange => self.built_exchange(&settings, connection, &all)?,
+            Service::SmtpServer => self.built_server(&settings, connection, &all)?,
         };
         let transport = Arc::clone(&built.transport);
         all.insert(id.clone(), built);
@@ -315,10 +295,10 @@ impl Built {
     fn is_shared_by(&self, tenant: &Tenant, by: &Connection) -> bool {
         let is_applications = self.connection.permission == Permission::Application;
         let goes_the_same_way = self.connection.network == by.network;
-        is_applications
-            && goes_the_same_way
-            && self.connection.service == by.service
-            && self.tenant.as_ref() == Some(tenant)
+        // What the tokens of a server of one's own are for stands in the connection.
+        let is_for_the_same = self.connection.service == by.service && by.service.needs_tenant();
+        let both_are_applications = is_applications && by.permission == Permission::Application;
+        both_are_applications && goes_the_same_way && is_for_the_same && self.tenant.as_ref() == Some(tenant)
     }
 }
 

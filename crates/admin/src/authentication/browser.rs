@@ -7,7 +7,7 @@ use store::Store;
 use url::Url;
 
 use super::flows::{Flow, Flows, Kind};
-use super::{SignInEnd, delegated, keep, refused, sign_in};
+use super::{SignInEnd, delegated, keep, refused, scope_of, sign_in};
 use crate::connection::explain;
 use crate::{Actor, AdminError, Refused, Role};
 
@@ -16,18 +16,12 @@ use crate::{Actor, AdminError, Refused, Role};
 pub struct SignInRequest<'a> {
     /// The connection's id.
     pub connection: &'a str,
-    /// Asks for `Mail.Send.Shared` too: needed when the mailbox is not the user's own.
+    /// Asks for `Mail.Send.Shared` too: needed when the mailbox is not the user's own, but for Exchange by SMTP.
     pub shared_mailboxes: bool,
     /// Digest of the console session, to which the sign-in is bound.
     pub session_digest: &'a str,
     /// Fills in the user's name; for a browser only.
     pub login_hint: Option<&'a str>,
-}
-
-impl SignInRequest<'_> {
-    pub(super) fn scope(&self) -> entra::MailScope {
-        if self.shared_mailboxes { entra::MailScope::Shared } else { entra::MailScope::Own }
-    }
 }
 
 /// What the browser brings back, as it came.
@@ -52,13 +46,15 @@ pub async fn begin_sign_in(
     actor.must_be(Role::Administrator)?;
     let settings = store.settings().borrow().clone();
     let (connection, tenant) = delegated(&settings, request.connection)?;
-    let begun = sign_in(tenant, &store.key_ring(), network, request.scope())?.begin(redirect_uri, request.login_hint);
+    let scope = scope_of(connection, request.shared_mailboxes);
+    let sign_in = sign_in(connection, tenant, &store.key_ring(), network, scope)?;
+    let begun = sign_in.begin(redirect_uri, request.login_hint);
     let flow = Flow {
         key: begun.state,
         connection: connection.id.clone(),
         session_digest: request.session_digest.to_owned(),
         began_at: now,
-        scope: request.scope(),
+        scope,
         kind: Kind::Browser { redirect_uri: redirect_uri.clone(), verifier: begun.verifier },
     };
     flows.add(flow, now);
@@ -88,7 +84,8 @@ pub async fn finish_sign_in(
     };
     let settings = store.settings().borrow().clone();
     let (connection, tenant) = delegated(&settings, &flow.connection.0)?;
-    match sign_in(tenant, &store.key_ring(), network, flow.scope)?.redeem(code, redirect_uri, verifier).await {
+    let sign_in = sign_in(connection, tenant, &store.key_ring(), network, flow.scope)?;
+    match sign_in.redeem(code, redirect_uri, verifier).await {
         Ok(granted) => Ok(SignInEnd::Granted(keep(store, actor, &connection.id, granted, now).await?)),
         Err(error) => Ok(SignInEnd::Refused(refused(&error))),
     }

@@ -1,5 +1,6 @@
 //! Admin consent: where an Entra administrator allows the application, for all of the tenant, what it asks for.
 
+use settings::Service;
 use store::{Explanation, Store};
 use url::Url;
 
@@ -19,10 +20,13 @@ pub fn admin_consent_url(
 ) -> Result<Url, AdminError> {
     actor.must_be(Role::Administrator)?;
     let settings = store.settings().borrow().clone();
-    let (_, tenant) = with_tenant(&settings, connection)?;
+    let (connection, tenant) = with_tenant(&settings, connection)?;
     let cloud = cloud(tenant)?;
     let login = cloud.login.as_str().trim_end_matches('/');
-    let scope = format!("{}/.default", cloud.graph.as_str().trim_end_matches('/'));
+    let scope = match connection.service {
+        Service::Exchange => cloud.exchange_scope.to_string(),
+        Service::GraphApi | Service::SmtpServer => cloud.graph.default_scope(),
+    };
     let page = format!("{login}/{}/v2.0/adminconsent", tenant.tenant_id);
     let query = [
         ("client_id", tenant.client_id.as_str()),

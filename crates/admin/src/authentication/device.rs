@@ -10,7 +10,7 @@ use url::Url;
 
 use super::browser::unknown_sign_in;
 use super::flows::{Flow, Flows, Kind};
-use super::{GrantSummary, SignInRequest, delegated, keep, refused, sign_in};
+use super::{GrantSummary, SignInRequest, delegated, keep, refused, scope_of, sign_in};
 use crate::{Actor, AdminError, Role};
 
 /// RFC 8628 §3.5.
@@ -50,7 +50,8 @@ pub async fn begin_device_sign_in(
     actor.must_be(Role::Administrator)?;
     let settings = store.settings().borrow().clone();
     let (connection, tenant) = delegated(&settings, request.connection)?;
-    let code = match sign_in(tenant, &store.key_ring(), network, request.scope())?.begin_device().await {
+    let scope = scope_of(connection, request.shared_mailboxes);
+    let code = match sign_in(connection, tenant, &store.key_ring(), network, scope)?.begin_device().await {
         Ok(code) => code,
         Err(error) => return Ok(Err(refused(&error))),
     };
@@ -67,7 +68,7 @@ pub async fn begin_device_sign_in(
         connection: connection.id.clone(),
         session_digest: request.session_digest.to_owned(),
         began_at: now,
-        scope: request.scope(),
+        scope,
         kind: Kind::Device { code: Box::new(code), interval, ask_at: now.saturating_add(interval).unwrap_or(now) },
     };
     flows.add(flow, now);
@@ -89,7 +90,7 @@ pub async fn poll_device_sign_in(
     let Some((flow, code)) = asked.ok_or_else(unknown_sign_in)? else { return Ok(DevicePolled::Pending) };
     let settings = store.settings().borrow().clone();
     let (connection, tenant) = delegated(&settings, &flow.connection.0)?;
-    let polled = sign_in(tenant, &store.key_ring(), network, flow.scope)?.poll(&code).await;
+    let polled = sign_in(connection, tenant, &store.key_ring(), network, flow.scope)?.poll(&code).await;
     let over = |what: &str, fix: &str| {
         flows.take(id, session_digest, now);
         let (what, fix) = (what.to_owned(), fix.to_owned());

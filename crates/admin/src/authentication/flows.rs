@@ -95,7 +95,7 @@ mod tests {
             connection: ConnectionId("c".into()),
             session_digest: session.into(),
             began_at: at(began),
-            scope: MailScope::Own,
+            scope: MailScope::default(),
             kind: Kind::Browser { redirect_uri: "https://gate.test/cb".parse().unwrap(), verifier: "verifier".into() },
         }
     }

@@ -1,5 +1,6 @@
 //! Whether a connection can send, or waits for somebody to sign in.
 
+use entra::MailScope;
 use serde::Serialize;
 use settings::{ConnectionId, Permission};
 use store::Store;
@@ -15,6 +16,10 @@ pub struct ConnectionStanding {
     pub grant: Option<GrantSummary>,
     /// Nothing leaves before somebody signs in (again): nobody ever did, or what was granted is over.
     pub needs_sign_in: bool,
+    /// Permissions that the connection's settings need and nobody has granted: part of its mail waits until somebody signs
+    /// in again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<&'static str>,
 }
 
 /// By name, or by id.
@@ -38,6 +43,14 @@ pub async fn connection_standings(store: &dyn Store, actor: &Actor) -> Result<Ve
 async fn standing(store: &dyn Store, connection: ConnectionSummary) -> Result<ConnectionStanding, AdminError> {
     let grant = store.grant(&ConnectionId(connection.id.clone())).await?.map(GrantSummary::from);
     let lives = grant.as_ref().is_some_and(|grant| grant.dead.is_none());
-    let needs_sign_in = connection.permission == Permission::Delegated && !lives;
-    Ok(ConnectionStanding { connection, grant, needs_sign_in })
+    let is_delegated = connection.permission == Permission::Delegated;
+    let settings = store.settings().borrow().clone();
+    let wanted = settings.connection(&ConnectionId(connection.id.clone())).map(relay::mail_scope);
+    let lacks = match (&grant, wanted) {
+        (Some(grant), Some(wanted)) if is_delegated && lives => {
+            wanted.lacking(MailScope::of_granted(grant.scopes.iter().map(String::as_str)))
+        }
+        _ => Vec::new(),
+    };
+    Ok(ConnectionStanding { connection, grant, needs_sign_in: is_delegated && !lives, lacks })
 }

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entra::{Credential, EntraError, Explanation, GrantKeeper, KeepError, Kept, MailScope, Scope, TokenSource, Who};
+use entra::{
+    Credential, DelegatedSignIn, EntraError, Explanation, GrantKeeper, KeepError, Kept, MailScope, Scope, TokenSource,
+    Who,
+};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
@@ -49,7 +52,7 @@ impl GrantKeeper for Keeper {
         let token = self.token.lock().unwrap().clone();
         Ok(token.map(|token| Kept {
             refresh_token: SecretString::from(token),
-            scope: MailScope::Own,
+            scope: MailScope::default(),
             refreshed_at: SIGNED_IN_AT.parse().unwrap(),
         }))
     }
@@ -268,4 +271,35 @@ async fn only_an_idle_grant_is_kept_alive() {
     let as_application = crate::source(&far.origin);
     assert!(!as_application.keep_alive(week, signed_in_at + week).await.unwrap());
     assert_eq!(far.waiting(), 0);
+}
+
+/// Tokens for a day, and challenges to answer, are for those who say that they understand them.
+#[tokio::test]
+async fn continuous_access_evaluation_is_declared_in_no_request() {
+    const DEVICE: &str =
+        r#"{"user_code":"A","device_code":"d","verification_uri":"http://127.0.0.1/","expires_in":900,"interval":5}"#;
+    let mut far = FarSide::start(|seen| {
+        let asks_for_a_code = seen.line.contains("/devicecode ");
+        if asks_for_a_code { answer("200 OK", "Content-Type: application/json\r\n", DEVICE) } else { rotate("T", "R1") }
+    })
+    .await;
+    let application = || application(&far.origin, secret());
+    let keeper = Keeper::with("R0");
+    let sign_in = DelegatedSignIn::new(client(), application(), MailScope::default()).unwrap();
+    let redirect_uri = "http://localhost/callback".parse().unwrap();
+    TokenSource::new(client(), application(), &Scope::Graph).unwrap().token().await.unwrap();
+    source(&far.origin, &keeper).token().await.unwrap();
+    let begun = sign_in.begin(&redirect_uri, None);
+    sign_in.redeem(&SecretString::from("code"), &redirect_uri, &begun.verifier).await.unwrap();
+    let code = sign_in.begin_device().await.unwrap();
+    sign_in.poll(&code).await.unwrap();
+    assert!(begun.url.query_pairs().all(|(name, _)| name != "claims"), "{}", begun.url);
+    let mut grants = Vec::new();
+    while far.waiting() > 0 {
+        let form = far.next().await.form();
+        assert!(form.iter().all(|(name, value)| name != "claims" && !value.contains("cp1")), "{form:?}");
+        grants.extend(form.into_iter().find(|(name, _)| name == "grant_type").map(|(_, value)| value));
+    }
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    assert_eq!(grants, ["client_credentials", "refresh_token", "authorization_code", device]);
 }

@@ -10,8 +10,11 @@ mod asking;
 mod certificate;
 mod delegated;
 mod far_side;
+mod machine;
+mod quiet;
 mod refusals;
 mod signing_in;
+mod token_file;
 
 use entra::{Application, Cloud, Credential, Scope, TokenSource};
 use secrecy::SecretString;

@@ -44,6 +44,15 @@ async fn the_oauth_error_decides_and_the_number_only_words_it() {
     }
 }
 
+/// Entra calls a client that asks too often by the name of an ended grant. It is none.
+#[tokio::test]
+async fn a_client_loop_passes_by_itself_whatever_oauth_error_it_comes_as() {
+    let error = error_after(|| refuse("400 Bad Request", "", "invalid_grant", 50_196)).await;
+    assert!(error.is_transient() && error.is_throttled() && !error.needs_sign_in(), "{error}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+    assert_eq!(error.explanation().who, Who::Nobody);
+}
+
 #[tokio::test]
 async fn what_is_no_answer_of_entra_is_explained_and_passes() {
     const HTML: &str = "Content-Type: text/html\r\n";

@@ -33,7 +33,7 @@ fn grant() -> Reply {
 
 #[test]
 fn the_browser_is_sent_off_with_everything_and_no_secret() {
-    let sign_in = sign_in("http://127.0.0.1:9", secret(), MailScope::Shared);
+    let sign_in = sign_in("http://127.0.0.1:9", secret(), MailScope { shared: true, ..MailScope::default() });
     let begun = sign_in.begin(&redirect_uri(), Some("reports@contoso.test"));
     assert_eq!(begun.url.path(), "/11111111-2222-3333-4444-555555555555/oauth2/v2.0/authorize");
     let mut query: HashMap<String, String> = begun.url.query_pairs().into_owned().collect();
@@ -56,7 +56,7 @@ fn the_browser_is_sent_off_with_everything_and_no_secret() {
 
 #[test]
 fn every_sign_in_has_a_state_and_a_verifier_of_its_own() {
-    let sign_in = sign_in("http://127.0.0.1:9", secret(), MailScope::Own);
+    let sign_in = sign_in("http://127.0.0.1:9", secret(), MailScope::default());
     let (one, two) = (sign_in.begin(&redirect_uri(), None), sign_in.begin(&redirect_uri(), None));
     assert_ne!(one.state.expose_secret(), two.state.expose_secret());
     assert_ne!(one.verifier.expose_secret(), two.verifier.expose_secret());
@@ -69,7 +69,7 @@ fn every_sign_in_has_a_state_and_a_verifier_of_its_own() {
 #[tokio::test]
 async fn a_code_is_exchanged_for_a_grant_with_the_name_of_who_signed_in() {
     let mut far = FarSide::start(|_| grant()).await;
-    let sign_in = sign_in(&far.origin, secret(), MailScope::Own);
+    let sign_in = sign_in(&far.origin, secret(), MailScope::default());
     let (code, verifier) = (SecretString::from("the-code"), SecretString::from("v".repeat(43)));
     let granted = sign_in.redeem(&code, &redirect_uri(), &verifier).await.unwrap();
     let seen = far.next().await;
@@ -90,7 +90,7 @@ async fn a_code_is_exchanged_for_a_grant_with_the_name_of_who_signed_in() {
 async fn a_grant_that_would_be_over_within_the_hour_is_none() {
     let far = FarSide::start(|_| crate::issue("T0")).await;
     let code = SecretString::from("c");
-    let error = sign_in(&far.origin, secret(), MailScope::Own).redeem(&code, &redirect_uri(), &code).await;
+    let error = sign_in(&far.origin, secret(), MailScope::default()).redeem(&code, &redirect_uri(), &code).await;
     let explanation = error.unwrap_err().explanation();
     assert!(explanation.fix.contains("offline_access"), "{explanation}");
 }
@@ -115,7 +115,7 @@ async fn a_device_code_is_asked_after_until_somebody_decides() {
             _ => grant(),
         })
         .await;
-    let sign_in = sign_in(&far.origin, Credential::PublicClient, MailScope::Own);
+    let sign_in = sign_in(&far.origin, Credential::PublicClient, MailScope::default());
     let code = sign_in.begin_device().await.unwrap();
     let seen = far.next().await;
     assert_eq!(seen.field("client_id"), "66666666-7777-8888-9999-000000000000");

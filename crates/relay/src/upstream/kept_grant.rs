@@ -7,17 +7,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use entra::{EntraError, GrantKeeper, KeepError, Kept, MailScope, Who};
+use entra::{EntraError, GrantKeeper, KeepError, Kept, MailScope, MailService, Who};
 use secrecy::{ExposeSecret as _, SecretString};
-use settings::ConnectionId;
+use settings::{Connection, ConnectionId};
 use store::{Grant, KeyRingError, SecretField, Store, StoreError};
 
-use super::explain;
+use super::{explain, mail_scope};
 use crate::Clock;
 
 pub(super) struct KeptGrant {
     store: Arc<dyn Store>,
     connection: ConnectionId,
+    /// The one the connection sends by: the same grant is good for another one, if the user allowed that as well.
+    service: MailService,
     clock: Clock,
 }
 
@@ -28,8 +30,9 @@ impl fmt::Debug for KeptGrant {
 }
 
 impl KeptGrant {
-    pub(super) fn new(store: Arc<dyn Store>, connection: ConnectionId, clock: Clock) -> Self {
-        Self { store, connection, clock }
+    pub(super) fn new(store: Arc<dyn Store>, connection: &Connection, clock: Clock) -> Self {
+        let service = mail_scope(connection).service;
+        Self { store, connection: connection.id.clone(), service, clock }
     }
 
     async fn read(&self) -> Result<Option<(Grant, SecretString)>, KeepError> {
@@ -57,7 +60,10 @@ impl GrantKeeper for KeptGrant {
         let kept = self.read().await?;
         Ok(kept.map(|(grant, refresh_token)| Kept {
             refresh_token,
-            scope: MailScope::of_granted(grant.scopes.iter().map(String::as_str)),
+            scope: MailScope {
+                service: self.service,
+                ..MailScope::of_granted(grant.scopes.iter().map(String::as_str))
+            },
             refreshed_at: grant.refreshed_at,
         }))
     }
@@ -168,7 +174,8 @@ mod tests {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
-            let keeper = KeptGrant::new(Arc::clone(&store), ConnectionId("c".into()), Arc::new(|| at(7)));
+            let connection = Connection::new(ConnectionId("c".into()), "C", settings::Service::GraphApi);
+            let keeper = KeptGrant::new(Arc::clone(&store), &connection, Arc::new(|| at(7)));
             Self { _folder: folder, store, keeper }
         }
 
@@ -230,6 +237,22 @@ mod tests {
             }
         }
         panic!("they never meet: the test above shows nothing");
+    }
+
+    #[tokio::test]
+    async fn the_grant_is_asked_for_the_service_that_the_connection_sends_by() {
+        let rig = Rig::new();
+        rig.sign_in("token").await;
+        let by = |service| {
+            let connection = Connection::new(ConnectionId("c".into()), "C", service);
+            KeptGrant::new(Arc::clone(&rig.store), &connection, Arc::new(|| at(7)))
+        };
+        for (service, permission) in
+            [(settings::Service::GraphApi, "Mail.Send"), (settings::Service::Exchange, "SMTP.Send")]
+        {
+            let kept = by(service).load().await.unwrap().unwrap();
+            assert_eq!(kept.scope.permissions(), [permission]);
+        }
     }
 
     #[tokio::test]

@@ -1,50 +1,67 @@
 //! Connections that speak SMTP: a server of one's own, and Exchange Online.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use entra::{Scope, TokenSource};
+use entra::TokenSource;
+use jiff::Timestamp;
 use mail::Address;
-use settings::{Connection, ConnectionId, Permission, Service, Settings, Tenant};
+use settings::{Connection, ConnectionId, Service, Settings, Tenant};
 use store::{Explanation, Store};
 
-use super::{Built, Connections, UpstreamError, application, cloud, network_of};
+use super::tokens::{self, Quiets};
+use super::{Built, Connections, UpstreamError, cloud, network_of, tenant_of};
 use crate::transport::{SmtpFacts, SmtpTransport, Target};
-use crate::{Network, Transport};
+use crate::{Clock, Network, Transport};
 
 impl Connections {
-    pub(super) fn built_server(&self, connection: &Connection) -> Result<Built, UpstreamError> {
-        let transport = server(connection, &*self.store, &self.network, self.hostname.clone())?;
+    pub(super) fn built_server(
+        &self,
+        settings: &Settings,
+        connection: &Connection,
+        known: &HashMap<ConnectionId, Built>,
+    ) -> Result<Built, UpstreamError> {
+        let network = network_of(connection, &self.network, &self.store.key_ring())?;
+        let tenant = issuer(settings, connection)?;
+        let tokens = tenant.map(|tenant| self.tokens(known, tenant, connection, &network)).transpose()?;
+        let transport = server(connection, &*self.store, tokens.clone(), &network, self.hostname.clone())?;
         let transport: Arc<dyn Transport> = Arc::new(transport);
-        Ok(Built { connection: connection.clone(), tenant: None, tokens: None, transport })
+        Ok(Built { connection: connection.clone(), tenant: tenant.cloned(), tokens, transport })
     }
 
     pub(super) fn built_exchange(
         &self,
         settings: &Settings,
         connection: &Connection,
-        shared: impl FnOnce(&Tenant) -> Option<TokenSource>,
+        known: &HashMap<ConnectionId, Built>,
     ) -> Result<Built, UpstreamError> {
-        let tenant = tenant(settings, connection)?;
-        let tokens = match shared(tenant) {
-            Some(tokens) => tokens,
-            None => tokens(tenant, connection, &*self.store, &self.network)?,
-        };
         let network = network_of(connection, &self.network, &self.store.key_ring())?;
+        let tenant = tenant_of(settings, connection)?;
+        let tokens = self.tokens(known, tenant, connection, &network)?;
         let transport = exchange(connection, tenant, tokens.clone(), &network, self.hostname.clone())?;
         let transport: Arc<dyn Transport> = Arc::new(transport);
         Ok(Built { connection: connection.clone(), tenant: Some(tenant.clone()), tokens: Some(tokens), transport })
     }
 }
 
+/// Whose tokens a server of one's own takes; `None`: a password, or nothing.
+fn issuer<'a>(settings: &'a Settings, connection: &Connection) -> Result<Option<&'a Tenant>, UpstreamError> {
+    takes_tokens(connection).then(|| tenant_of(settings, connection)).transpose()
+}
+
+fn takes_tokens(connection: &Connection) -> bool {
+    let has_scope = connection.smtp.as_ref().is_some_and(|server| server.oauth_scope.is_some());
+    connection.service == Service::Exchange || has_scope
+}
+
 fn server(
     connection: &Connection,
     store: &dyn Store,
+    tokens: Option<TokenSource>,
     network: &Network,
     hostname: Option<String>,
 ) -> Result<SmtpTransport, UpstreamError> {
-    let keys = store.key_ring();
-    let network = &network_of(connection, network, &keys)?;
-    let target = Target::of_server(connection, &keys, network, hostname)?;
+    let target = Target::of_server(connection, &store.key_ring(), tokens, network, hostname)?;
     Ok(SmtpTransport::new(target, connection.clone(), network.idle_timeout))
 }
 
@@ -59,24 +76,6 @@ fn exchange(
     Ok(SmtpTransport::new(target, connection.clone(), network.idle_timeout))
 }
 
-fn tenant<'a>(settings: &'a Settings, connection: &Connection) -> Result<&'a Tenant, UpstreamError> {
-    connection.tenant.as_ref().and_then(|id| settings.tenant(id)).ok_or(UpstreamError::NoTenant)
-}
-
-fn tokens(
-    tenant: &Tenant,
-    connection: &Connection,
-    store: &dyn Store,
-    network: &Network,
-) -> Result<TokenSource, UpstreamError> {
-    if connection.permission == Permission::Delegated {
-        return Err(UpstreamError::DelegatedExchange);
-    }
-    let application = application(tenant, &cloud(&tenant.cloud)?, &store.key_ring(), connection.permission)?;
-    let network = network_of(connection, network, &store.key_ring())?;
-    Ok(TokenSource::new(network.client()?, application, &Scope::Exchange)?)
-}
-
 /// Connects, protects, authenticates and says goodbye, as a message would find it. `mailbox`: as whom, where a token is
 /// for one.
 pub async fn test_smtp(
@@ -87,16 +86,33 @@ pub async fn test_smtp(
     mailbox: Option<&Address>,
 ) -> Result<SmtpFacts, Explanation> {
     let connection = settings.connection(id).ok_or_else(|| UpstreamError::UnknownConnection.explanation())?;
-    let transport = match connection.service {
-        Service::SmtpServer => server(connection, &**store, network, None),
-        Service::Exchange if mailbox.is_none() => return Err(no_mailbox()),
-        Service::Exchange => tenant(settings, connection).and_then(|tenant| {
-            let tokens = tokens(tenant, connection, &**store, network)?;
-            exchange(connection, tenant, tokens, &network_of(connection, network, &store.key_ring())?, None)
-        }),
+    if mailbox.is_none() && takes_tokens(connection) {
+        return Err(no_mailbox());
+    }
+    let transport = to_test(settings, connection, store, network).map_err(|error| error.explanation())?;
+    transport.probe(mailbox).await
+}
+
+fn to_test(
+    settings: &Settings,
+    connection: &Connection,
+    store: &Arc<dyn Store>,
+    network: &Network,
+) -> Result<SmtpTransport, UpstreamError> {
+    let network = network_of(connection, network, &store.key_ring())?;
+    let clock: Clock = Arc::new(Timestamp::now);
+    let tokens = |tenant| tokens::source(tenant, connection, (store, &clock), &network, &Quiets::default());
+    match connection.service {
+        Service::SmtpServer => {
+            let tokens = issuer(settings, connection)?.map(tokens).transpose()?;
+            server(connection, &**store, tokens, &network, None)
+        }
+        Service::Exchange => {
+            let tenant = tenant_of(settings, connection)?;
+            exchange(connection, tenant, tokens(tenant)?, &network, None)
+        }
         Service::GraphApi => Err(UpstreamError::UnsupportedService(Service::GraphApi)),
-    };
-    transport.map_err(|error| error.explanation())?.probe(mailbox).await
+    }
 }
 
 /// A token opens a mailbox, not the server.

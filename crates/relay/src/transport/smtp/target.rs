@@ -25,16 +25,18 @@ impl Target {
         !matches!(self.login, Login::None)
     }
 
-    /// The server of a connection of *SMTP Server*.
+    /// The server of a connection of *SMTP Server*; with `tokens` it is signed in to with those.
     pub(crate) fn of_server(
         connection: &Connection,
         keys: &KeyRing,
+        tokens: Option<TokenSource>,
         network: &Network,
         hostname: Option<String>,
     ) -> Result<Self, UpstreamError> {
         let server = connection.smtp.as_ref().ok_or(UpstreamError::NoServer)?;
-        let login = match (&server.username, &server.password) {
-            (Some(user), Some(sealed)) => {
+        let login = match (tokens, &server.username, &server.password) {
+            (Some(tokens), ..) => Login::Token(tokens),
+            (None, Some(user), Some(sealed)) => {
                 let field = SecretField { table: "connection", id: connection.id.0.clone(), field: "password" };
                 Login::Password { user: user.clone(), password: keys.open(&field, sealed)? }
             }
