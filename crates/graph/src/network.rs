@@ -60,6 +60,8 @@ impl Default for Network {
 pub enum NetworkError {
     #[error("the proxy's URL must begin with http://, https:// or socks5h:// and name a host")]
     Proxy,
+    #[error("'{0}' in no_proxy is neither a host name nor an address nor a network, so it matches nothing")]
+    NoProxy(String),
     #[error("the CA bundle is not a list of certificates in PEM form")]
     CaBundle,
     #[error("the HTTP client could not be set up: {0}")]
@@ -67,6 +69,15 @@ pub enum NetworkError {
 }
 
 impl Network {
+    /// Whether these settings can be used at all, looking at nothing but them.
+    pub fn check(&self) -> Result<(), NetworkError> {
+        self.proxy_server()?.map(|proxy| proxy.canonical_url()).transpose()?;
+        if let Some(slip) = self.no_proxy.iter().find(|entry| !exceptions::makes_sense(entry)) {
+            return Err(NetworkError::NoProxy(slip.clone()));
+        }
+        self.ca_bundle_pem.as_deref().map(read_bundle).transpose().map(drop)
+    }
+
     /// A client for everything that leaves: sign-in, Graph, uploads.
     pub fn client(&self) -> Result<Client, NetworkError> {
         let roots = match &self.ca_bundle_pem {

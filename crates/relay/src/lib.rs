@@ -26,7 +26,7 @@ mod upstream;
 mod verdict;
 
 pub use config::{Clock, Limits, RelayConfig, Retention};
-pub use graph::Network;
+pub use graph::{Network, NetworkError};
 pub use reroute::reroute_waiting;
 pub use retry::Backoff;
 pub use supervisor::{Relay, Running};

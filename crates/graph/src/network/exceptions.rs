@@ -17,6 +17,16 @@ pub(super) fn is_excepted(host: &str, exceptions: &[String]) -> bool {
     })
 }
 
+/// Whether an entry can except anything at all: a port, a path or a star within a name are slips that would go unnoticed.
+pub(super) fn makes_sense(entry: &str) -> bool {
+    entry.split(',').map(str::trim).all(|exception| {
+        let name = exception.strip_prefix("*.").unwrap_or(exception).trim_matches('.');
+        let unbracketed = exception.trim_start_matches('[').trim_end_matches(']');
+        let is_address = unbracketed.parse::<IpNet>().is_ok() || unbracketed.parse::<IpAddr>().is_ok();
+        exception == "*" || is_address || (!name.is_empty() && !name.contains(['/', ':', '*', '@', ' ', '[']))
+    })
+}
+
 fn covers_address(exception: &str, address: IpAddr) -> bool {
     let exception = exception.trim_start_matches('[').trim_end_matches(']');
     exception.parse::<IpNet>().is_ok_and(|network| network.contains(&address))
@@ -68,6 +78,14 @@ mod tests {
         for (exceptions, host, excepted) in TABLE {
             let exceptions: Vec<String> = exceptions.iter().map(|text| (*text).to_owned()).collect();
             assert_eq!(is_excepted(host, &exceptions), *excepted, "{host} in {exceptions:?}");
+            assert!(!excepted || exceptions.iter().all(|entry| makes_sense(entry)), "{exceptions:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_can_match_nothing_is_noticed() {
+        for slip in ["mail.test:25", "http://mail.test", "10.0.0.*", "10.0.0.0/33", "a.*.test", "", "*.", "me@mail.test"] {
+            assert!(!makes_sense(slip), "{slip}");
         }
     }
 }

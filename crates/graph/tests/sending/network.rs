@@ -335,6 +335,10 @@ fn settings_that_make_no_sense_are_refused_when_they_are_entered() {
         (bundle(b"not a certificate"), NetworkError::CaBundle),
     ];
     for (network, error) in table {
+        assert_eq!(network.check().err(), Some(error.clone()), "{network:?}");
         assert_eq!(network.client().err(), Some(error), "{network:?}");
     }
+    let slip = Network { no_proxy: vec!["ok.test".into(), "mail.test:25".into()], ..Network::default() };
+    assert_eq!(slip.check(), Err(NetworkError::NoProxy("mail.test:25".into())));
+    assert_eq!(Network::default().check(), Ok(()));
 }

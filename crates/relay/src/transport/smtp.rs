@@ -13,7 +13,6 @@
 //! Left to others: retry and rest (`lane`), what may be configured (`admin`).
 
 mod deadlines;
-mod dial;
 mod exchange;
 mod explain;
 mod link;
@@ -22,7 +21,6 @@ mod message;
 mod pool;
 mod session;
 mod target;
-mod tls;
 mod transaction;
 mod trouble;
 mod verdict;

@@ -1,6 +1,6 @@
 //! Replies and troubles in words: what failed, why, what to do, and who has to.
 
-use entra::Who;
+use entra::{Obstacle, Who};
 use mail::Address;
 use settings::Service;
 use store::Explanation;
@@ -158,13 +158,16 @@ fn unsaid(step: Step, trouble: &Trouble, scene: &Scene<'_>) -> Explanation {
             Who::GatewayAdministrator,
         );
     }
+    if let Some((what, obstacle)) = obstacle(trouble, scene) {
+        return explanation(what, format!("{obstacle}."), &obstacle.fix, obstacle.who);
+    }
     let network =
         "Check host and port, name resolution, firewall and [proxy] in postern.toml. It is tried again by itself.";
     let (what, fix) = match trouble {
         Trouble::Tls(_) | Trouble::HostName => (
             format!("No TLS with {host}:{port}."),
-            "Use the name in the server's certificate as host; give a private authority by [proxy] ca_bundle; check whether \
-             the port wants security = \"starttls\" or \"implicit\".",
+            "Use the name in the server's certificate as host; check whether the port wants security = \"starttls\" or \
+             \"implicit\".",
         ),
         Trouble::Injected => (
             format!("The session with {host}:{port} was tampered with, or the server is broken."),
@@ -186,6 +189,16 @@ fn unsaid(step: Step, trouble: &Trouble, scene: &Scene<'_>) -> Explanation {
         why.push('.');
     }
     explanation(what, why, fix, Who::NetworkAdministrator)
+}
+
+/// What stood in the way to the server, or in the way of its certificate, where that is known.
+fn obstacle(trouble: &Trouble, scene: &Scene<'_>) -> Option<(String, Obstacle)> {
+    let (host, port) = (scene.host, scene.port);
+    match trouble {
+        Trouble::Way(error) => Some((format!("{host}:{port} cannot be reached."), error.obstacle())),
+        Trouble::Tls(error) => Some((format!("No TLS with {host}:{port}."), graph::tls_obstacle(host, error)?)),
+        _ => None,
+    }
 }
 
 /// What this server cannot carry, so that it is not even asked.

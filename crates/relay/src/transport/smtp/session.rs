@@ -12,16 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entra::TokenSource;
+use graph::Way;
 use rustls::ClientConfig;
 use secrecy::SecretString;
 use settings::Security;
 use wire::{Capabilities, Extension, ServerReply, Severity};
 
 use super::deadlines::Deadlines;
-use super::dial::{Way, dial};
 use super::link::Link;
 use super::login;
-use super::trouble::{At as _, Cause, Failure, Step};
+use super::trouble::{At as _, Cause, Failure, Step, Trouble};
 
 /// A server, and how it is spoken to.
 pub(crate) struct Target {
@@ -68,7 +68,8 @@ impl Session {
     /// Opens a session. `user` is the mailbox that a token is for.
     pub(crate) async fn open(target: &Target, user: &str) -> Result<Self, Failure> {
         let deadlines = target.deadlines;
-        let stream = dial(&target.way, &target.host, target.port, deadlines.connect).await.at(Step::Connect)?;
+        let dialed = target.way.dial(&target.host, target.port, deadlines.connect).await;
+        let stream = dialed.map_err(Trouble::Way).at(Step::Connect)?;
         let link = Link::new(stream);
         let hello = target.hostname.clone().or_else(|| link.local_literal()).unwrap_or_else(|| "localhost".to_owned());
         let link = match target.security {

@@ -7,8 +7,6 @@ use settings::{Connection, Security};
 use store::{KeyRing, SecretField};
 
 use super::deadlines::Deadlines;
-use super::dial::Way;
-use super::tls;
 use crate::{Network, UpstreamError};
 
 use super::session::{Login, Target};
@@ -72,8 +70,8 @@ fn target(
         port,
         security,
         login,
-        way: Way::to(host, network)?,
-        tls: tls::client_config(network)?,
+        way: network.way_to(host)?,
+        tls: network.tls()?,
         hostname,
         deadlines,
     })

@@ -15,9 +15,8 @@ use settings::{Connection, ConnectionId, FromPolicy, RoutedTo, Security, Service
 use store::model::ModelStore;
 use store::{Claim, NewMessage, NodeId, Priority, RecipientOutcome, Store, Via};
 
-use super::dial::Way;
+use super::SmtpTransport;
 use super::session::{Login, Target};
-use super::{SmtpTransport, tls};
 use crate::{Delivery, LaneVerdict, Network, Transport as _, Verdict};
 use peer::{CUT, Peer, Script};
 
@@ -40,8 +39,8 @@ fn target(port: u16, security: Security, login: Login, network: &Network) -> Tar
         port,
         security,
         login,
-        way: Way::Straight,
-        tls: tls::client_config(network).unwrap(),
+        way: network.way_to("localhost").unwrap(),
+        tls: network.tls().unwrap(),
         hostname: Some("gateway.test".into()),
         deadlines,
     }
@@ -315,10 +314,36 @@ async fn the_whole_session_goes_through_the_proxy() {
     });
     let mut target = target(25, Security::None, Login::None, &network);
     target.host = "only-the-proxy-knows.test".into();
-    target.way = Way::to(&target.host, &network).unwrap();
+    target.way = network.way_to(&target.host).unwrap();
     let verdict = Bench::of(target, Service::SmtpServer).send(&["a@x.test"]).await;
     assert_eq!(verdict.outcomes, [RecipientOutcome::Accepted]);
     assert!(asked.await.unwrap().starts_with("CONNECT only-the-proxy-knows.test:25 HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_named_with_its_answer_and_the_cure() {
+    for (answer, why, fix) in [
+        ("407 Proxy Authentication Required", "wants a user name and password", "[proxy]"),
+        ("403 Forbidden", "does not allow connections to localhost:25", "Allow CONNECT to localhost:25"),
+    ] {
+        let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = proxy.local_addr().unwrap();
+        let url = format!("http://{address}").parse().unwrap();
+        let network = Network { proxy: Some(url), ..Network::default() };
+        tokio::spawn(async move {
+            let (mut inside, _) = proxy.accept().await.unwrap();
+            let reply = format!("HTTP/1.1 {answer}\r\n\r\n");
+            tokio::io::AsyncWriteExt::write_all(&mut inside, reply.as_bytes()).await.unwrap();
+            tokio::io::copy(&mut inside, &mut tokio::io::sink()).await
+        });
+        let target = target(25, Security::None, Login::None, &network);
+        let verdict = Bench::of(target, Service::SmtpServer).send(&["a@x.test"]).await;
+        assert_eq!(verdict.outcomes, [RecipientOutcome::Deferred], "nobody has said no to the message");
+        let words = verdict.explanation.unwrap();
+        assert_eq!(words.what, "localhost:25 cannot be reached.");
+        assert!(words.why.contains(&address.to_string()) && words.why.contains(why), "{words:?}");
+        assert!(words.why.contains(answer) && words.fix.contains(fix), "{words:?}");
+    }
 }
 
 #[tokio::test]

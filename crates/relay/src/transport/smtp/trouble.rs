@@ -61,8 +61,8 @@ pub(crate) enum Trouble {
     Injected,
     #[error("the host name cannot stand in a certificate")]
     HostName,
-    #[error("the proxy answered: {0}")]
-    Proxy(String),
+    #[error("{0}")]
+    Way(#[from] graph::WayError),
 }
 
 impl From<io::Error> for Trouble {
