@@ -3,10 +3,14 @@
 //! Promise: each finding says what was found; each that is not well says what to do and who must do it. Nothing is
 //! changed, and no mail is sent unless an address for a test message is given.
 
+mod expiry;
 mod machine;
+mod mailboxes;
 mod report;
+mod rights;
 mod smtp;
 mod upstream;
+mod way;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +79,8 @@ pub struct DoctorRequest {
     pub connection: Option<String>,
     /// Sends a test message there.
     pub send_to: Option<Address>,
+    /// The test message's From, if it is not the mailbox's own address: whether the mailbox may send as that.
+    pub send_from: Option<Address>,
     pub network: Network,
     pub data_dir: PathBuf,
     /// What is wrong with the configuration file.
@@ -109,14 +115,17 @@ pub(crate) async fn health(store: &dyn Store, data_dir: Option<&Path>) -> Vec<Ch
     checks
 }
 
-/// The connections mail can leave by, each once.
+/// The connections mail can leave by, fallbacks and that of alarms too, each once.
 fn connections(settings: &Settings, named: Option<&str>) -> Result<Vec<ConnectionId>, AdminError> {
     if let Some(name) = named {
         return Ok(vec![find(settings, name)?.id.clone()]);
     }
-    let by_routes = settings.routes.iter().map(|route| &route.service_connection);
+    let emails = &settings.emails;
+    let by_routes =
+        settings.routes.iter().flat_map(|route| [&route.service_connection].into_iter().chain(&route.fallback));
+    let by_alarms = settings.notices.alarms.connection.iter();
     let mut used = Vec::new();
-    for id in settings.emails.service_connection.iter().chain(by_routes) {
+    for id in emails.service_connection.iter().chain(&emails.fallback).chain(by_routes).chain(by_alarms) {
         if !used.contains(id) {
             used.push(id.clone());
         }

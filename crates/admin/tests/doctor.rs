@@ -42,15 +42,20 @@ impl Clinic {
         Self { folder, store }
     }
 
-    async fn checks(&self, send_to: Option<&str>) -> Vec<Check> {
-        let request = DoctorRequest {
+    fn request(&self) -> DoctorRequest {
+        DoctorRequest {
             connection: None,
-            send_to: send_to.map(|text| text.parse().unwrap()),
+            send_to: None,
+            send_from: None,
             network: Network::default(),
             data_dir: self.folder.path().to_owned(),
             configuration: Vec::new(),
             now: Timestamp::now(),
-        };
+        }
+    }
+
+    async fn checks(&self, send_to: Option<&str>) -> Vec<Check> {
+        let request = DoctorRequest { send_to: send_to.map(|text| text.parse().unwrap()), ..self.request() };
         doctor(&self.store, &Actor::command_line(), &request).await.unwrap()
     }
 }
@@ -74,9 +79,12 @@ async fn a_healthy_gateway_is_found_healthy_and_its_test_message_arrives() {
         "emails_settings",
         "connection",
         "credential_expiry",
+        "network",
         "clock",
         "token",
         "token_claims",
+        "size_limit",
+        "mailbox",
         "test_message",
     ] {
         named(&checks, name);
@@ -101,15 +109,52 @@ async fn a_wrong_secret_is_explained_with_its_number_and_nothing_is_checked_behi
     assert!(!test.ok && test.explanation.unwrap().code.as_deref() == Some("AADSTS7000215"));
 }
 
+/// The sandbox answers as Graph does: the mailbox and the right to it first, the missing recipients last.
 #[tokio::test]
-async fn a_mailbox_that_does_not_exist_is_found_by_the_test_message_alone() {
+async fn each_thing_that_can_be_wrong_with_a_mailbox_is_found_without_sending() {
     let tenant = Sandbox::start(Config::default(), ([127, 0, 0, 1], 0).into(), None).await.unwrap();
-    let clinic = Clinic::new(&setup(&tenant.base_url, "sandbox-secret", CLIENT, "ghost@contoso.test")).await;
-    assert!(clinic.checks(None).await.iter().all(|check| check.status != CheckStatus::Fail));
-    let checks = clinic.checks(Some("anna@contoso.test")).await;
+    for (mailbox, code, who) in [
+        ("ghost@contoso.test", "ErrorInvalidUser", "administrator"),
+        ("unlicensed@contoso.test", "MailboxNotEnabledForRESTAPI", "Exchange administrator"),
+        ("out-of-scope@contoso.test", "ErrorAccessDenied", "Exchange administrator"),
+    ] {
+        let clinic = Clinic::new(&setup(&tenant.base_url, "sandbox-secret", CLIENT, mailbox)).await;
+        let checks = clinic.checks(None).await;
+        let found = named(&checks, "mailbox");
+        assert_eq!(found.status, CheckStatus::Fail, "{found:?}");
+        assert!(found.found.contains(mailbox) && found.found.contains(code), "{found:?}");
+        assert!(!found.fix.is_empty() && found.who.contains(who), "{found:?}");
+    }
+    let clinic = Clinic::new(&setup(&tenant.base_url, "sandbox-secret", CLIENT, "noreply@contoso.test")).await;
+    assert_eq!(named(&clinic.checks(None).await, "mailbox").status, CheckStatus::Ok);
+    assert_eq!(tenant.deliveries().len(), 0, "nothing was sent");
+}
+
+#[tokio::test]
+async fn an_address_without_send_as_is_found_by_a_test_message_from_it() {
+    let tenant = Sandbox::start(Config::default(), ([127, 0, 0, 1], 0).into(), None).await.unwrap();
+    let clinic = Clinic::new(&setup(&tenant.base_url, "sandbox-secret", CLIENT, "noreply@contoso.test")).await;
+    let request = DoctorRequest {
+        send_to: Some("anna@contoso.test".parse().unwrap()),
+        send_from: Some("ceo@contoso.test".parse().unwrap()),
+        ..clinic.request()
+    };
+    let checks = doctor(&clinic.store, &Actor::command_line(), &request).await.unwrap();
     let message = named(&checks, "test_message");
-    assert_eq!(message.status, CheckStatus::Fail);
-    assert!(message.found.contains("ghost@contoso.test") && message.found.contains("ErrorInvalidUser"), "{message:?}");
+    assert!(message.status == CheckStatus::Fail && message.found.contains("ErrorSendAsDenied"), "{message:?}");
+    assert_eq!(tenant.deliveries().len(), 0);
+}
+
+#[tokio::test]
+async fn a_right_that_a_choice_needs_and_the_token_lacks_is_named() {
+    let tenant = Sandbox::start(Config::default(), ([127, 0, 0, 1], 0).into(), None).await.unwrap();
+    let plain = setup(&tenant.base_url, "sandbox-secret", CLIENT, "noreply@contoso.test");
+    let clinic =
+        Clinic::new(&plain.replace("tenant = 'Contoso'\n", "tenant = 'Contoso'\nlarge_messages = true\n")).await;
+    let checks = clinic.checks(None).await;
+    let rights = named(&checks, "token_rights");
+    assert!(rights.status == CheckStatus::Warn && rights.found.contains("Mail.ReadWrite"), "{rights:?}");
+    assert!(!Clinic::new(&plain).await.checks(None).await.iter().any(|check| check.name == "token_rights"));
 }
 
 #[tokio::test]

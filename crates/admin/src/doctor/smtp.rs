@@ -5,8 +5,7 @@ use std::sync::Arc;
 use settings::{ConnectionId, Settings};
 use store::Store;
 
-use super::upstream::credential_expiry;
-use super::{Check, CheckStatus, DoctorRequest};
+use super::{Check, CheckStatus, DoctorRequest, expiry};
 use crate::connection::mailbox;
 
 pub(super) async fn checks(
@@ -16,7 +15,7 @@ pub(super) async fn checks(
     request: &DoctorRequest,
 ) -> Vec<Check> {
     let tenant = settings.connection(id).and_then(|it| it.tenant.as_ref()).and_then(|id| settings.tenant(id));
-    let mut checks: Vec<Check> = tenant.and_then(|tenant| credential_expiry(tenant, request.now)).into_iter().collect();
+    let mut checks: Vec<Check> = tenant.and_then(|tenant| expiry::check(tenant, request.now)).into_iter().collect();
     let session = relay::test_smtp(settings, id, store, &request.network, mailbox(settings, id)).await;
     let facts = match session {
         Ok(facts) => facts,

@@ -44,6 +44,7 @@ pub(super) async fn run_doctor(
     let request = DoctorRequest {
         connection: entry.connection,
         send_to,
+        send_from: None,
         network: console.config.network.clone(),
         data_dir: console.config.data_dir.clone(),
         configuration: console.config.configuration.clone(),

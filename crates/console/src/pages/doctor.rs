@@ -117,6 +117,7 @@ async fn run(console: &Console, visitor: &Visitor, asked: Asked, headers: &Heade
     let request = DoctorRequest {
         connection: optional(&asked.connection),
         send_to,
+        send_from: None,
         network: console.config.network.clone(),
         data_dir: console.config.data_dir.clone(),
         configuration: console.config.configuration.clone(),

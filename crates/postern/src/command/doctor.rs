@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Send a test message to this address
     #[arg(long, value_name = "ADDRESS")]
     send_to: Option<Address>,
+    /// From of that message, to see whether the mailbox may send as it
+    #[arg(long, value_name = "ADDRESS", requires = "send_to")]
+    from: Option<Address>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -32,6 +35,7 @@ pub(crate) fn run(options: &Options, loaded: &Loaded) -> Result<(), Failure> {
     let request = DoctorRequest {
         connection: options.connection.clone(),
         send_to: options.send_to.clone(),
+        send_from: options.from.clone(),
         network: network(&loaded.config)?,
         data_dir: loaded.config.data_dir.clone(),
         configuration: loaded.config.refusals(),
