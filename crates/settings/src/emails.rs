@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ConnectionId;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a box of the page")]
 pub struct Emails {
     pub enabled: bool,
     /// *Enable SMTP Authentication*

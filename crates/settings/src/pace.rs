@@ -68,7 +68,12 @@ impl ExternalLimit {
 }
 
 /// Exchange Online's tenant external recipient rate limit: 500 × licences^0.7 + 9,500 in 24 hours.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 9,500 and 2.8 thousand million")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 9,500 and 2.8 thousand million"
+)]
 pub fn tenant_external_recipients(paid_licences: u32) -> u32 {
     (500.0 * f64::from(paid_licences).powf(0.7) + 9_500.0).floor() as u32
 }

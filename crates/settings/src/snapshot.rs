@@ -51,18 +51,15 @@ impl Settings {
             return Err(Unrouted::Disabled);
         }
         let matching = sender.and_then(|sender| self.routes.iter().find(|route| route.sender.matches(sender)));
-        let (connection, mailbox, fallback) = match matching {
-            Some(route) => {
-                let mailbox = match &route.mailbox {
-                    Mailbox::Sender => sender,
-                    Mailbox::Address(address) => Some(address),
-                };
-                (&route.service_connection, mailbox, &route.fallback)
-            }
-            None => {
-                let connection = self.emails.service_connection.as_ref().ok_or(Unrouted::NoConnection)?;
-                (connection, self.emails.mailbox.as_ref(), &self.emails.fallback)
-            }
+        let (connection, mailbox, fallback) = if let Some(route) = matching {
+            let mailbox = match &route.mailbox {
+                Mailbox::Sender => sender,
+                Mailbox::Address(address) => Some(address),
+            };
+            (&route.service_connection, mailbox, &route.fallback)
+        } else {
+            let connection = self.emails.service_connection.as_ref().ok_or(Unrouted::NoConnection)?;
+            (connection, self.emails.mailbox.as_ref(), &self.emails.fallback)
         };
         let mailbox = mailbox.ok_or(Unrouted::NoMailbox)?;
         let by = |connection: &ConnectionId| RoutedTo { connection: connection.clone(), mailbox: mailbox.clone() };
