@@ -1,12 +1,18 @@
 //! One claim a test, asked of every store.
 
 mod arrival;
+mod bounces;
 mod delivery;
+mod emptying;
 mod history;
+mod holding;
+mod kept;
 mod operations;
+mod outcomes;
 mod people;
 mod search;
 mod settings;
+mod turns;
 
 use std::sync::Arc;
 

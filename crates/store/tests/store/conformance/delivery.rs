@@ -199,6 +199,28 @@ async fn an_attempt_ends_once_with_an_outcome_for_each_recipient() {
 }
 
 #[tokio::test]
+async fn doubt_is_settled_only_by_an_attempt_that_says_so_and_has_none_of_its_own() {
+    for store in &stores() {
+        store.enqueue(to(message(1), &["a@x.test", "b@x.test"])).await.unwrap();
+        let lease = lease(store, at(10)).await;
+        for (outcomes, settles_doubt, may_be_duplicated, reason) in [
+            ([O::Uncertain, O::Deferred], false, true, "an answer was lost"),
+            ([O::Deferred, O::Deferred], false, true, "this attempt says nothing of the earlier one"),
+            ([O::Uncertain, O::Deferred], true, true, "it settles the earlier one, and leaves doubt itself"),
+            ([O::Deferred, O::Deferred], true, false, "it learned what became of both"),
+            ([O::Accepted, O::Accepted], true, false, "there was none"),
+        ] {
+            let claim = claim_one(store, &lease, at(20)).await;
+            let outcomes = outcomes.to_vec();
+            let report =
+                AttemptReport { outcomes, retry_uncertain: true, settles_doubt, ..report(&claim, O::Accepted, at(11)) };
+            store.finish_attempt(&claim, report, at(11)).await.unwrap();
+            assert_eq!(store.message(id(1)).await.unwrap().message.may_be_duplicated, may_be_duplicated, "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_paused_lane_stands_still_until_then() {
     for store in &stores() {
         store.enqueue(message(1)).await.unwrap();
