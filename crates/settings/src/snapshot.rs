@@ -192,6 +192,6 @@ mod tests {
         large.connections[0].large_messages = true;
         assert_eq!(large.max_message_bytes(), Some(GRAPH_LARGE_MAX_BYTES));
         large.connections[0].permission = Permission::Delegated;
-        assert_eq!(large.max_message_bytes(), Some(GRAPH_MIME_MAX_BYTES), "users do not consent to drafts");
+        assert_eq!(large.max_message_bytes(), Some(GRAPH_LARGE_MAX_BYTES), "users may consent to drafts");
     }
 }
