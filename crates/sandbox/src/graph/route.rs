@@ -80,6 +80,14 @@ fn operation(segments: &[&str]) -> Result<Operation, Failure> {
         {
             Ok(Operation::Inbox(InboxPath::Messages))
         }
+        // Drafts made in their folder by its well-known name are the same drafts.
+        [folders, drafts, name, rest @ ..]
+            if folders.eq_ignore_ascii_case("mailFolders")
+                && drafts.eq_ignore_ascii_case("drafts")
+                && name.eq_ignore_ascii_case("messages") =>
+        {
+            Ok(Operation::Drafts(draft_path(rest)?))
+        }
         [name, id, value] if name.eq_ignore_ascii_case("messages") && *value == "$value" => {
             Ok(Operation::Inbox(InboxPath::Mime((*id).to_owned())))
         }
@@ -162,6 +170,8 @@ mod tests {
             ("messages/AAMk%3D/attachments", Some(DraftPath::Attachments(id()))),
             ("messages/AAMk=/attachments/createUploadSession", Some(DraftPath::UploadSessions(id()))),
             ("messages/AAMk=/microsoft.graph.send", Some(DraftPath::Send(id()))),
+            ("mailFolders/Drafts/messages", Some(DraftPath::All)),
+            ("mailFolders/drafts/messages/AAMk=", Some(DraftPath::One(id()))),
             ("messages/AAMk=/forward", None),
         ];
         for (path, expected) in rows {
