@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use store::sqlite::SqliteStore;
-use store::{NewMessage, PageRequest, Store, StoreError};
+use store::{Filter, MessageState, NewMessage, OutcomeKind, PageRequest, RecipientOutcome as O, Store, StoreError};
 
 use crate::fixture::*;
 
@@ -45,9 +45,9 @@ async fn child() {
 
 /// Lets a child work until it acknowledged `count` messages and kills it there; returns what it acknowledged, also in
 /// its last moments.
-fn acknowledged_until_killed(folder: &Path, count: usize) -> Vec<i64> {
+fn acknowledged_until_killed(child: &str, folder: &Path, count: usize) -> Vec<i64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::child", "--ignored", "--nocapture"])
+        .args(["--exact", child, "--ignored", "--nocapture"])
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .spawn()
@@ -72,14 +72,14 @@ fn acknowledged_until_killed(folder: &Path, count: usize) -> Vec<i64> {
 async fn a_killed_process_loses_nothing_it_acknowledged() {
     for count in [1, 2, 5, 17, 60] {
         let folder = tempfile::tempdir().unwrap();
-        let acknowledged = acknowledged_until_killed(folder.path(), count);
+        let acknowledged = acknowledged_until_killed("crash::child", folder.path(), count);
         let store = SqliteStore::open(folder.path()).unwrap();
         for number in &acknowledged {
             let shown = store.message(id(*number)).await.unwrap();
             assert_eq!(shown.recipients.len(), 1);
         }
         // What was not acknowledged may be there or not, but never in part.
-        let all = store.messages(&store::Filter::default(), PageRequest { before: None, limit: 10_000 }).await.unwrap();
+        let all = store.messages(&Filter::default(), PageRequest { before: None, limit: 10_000 }).await.unwrap();
         assert!(all.messages.len() >= acknowledged.len());
         for record in &all.messages {
             let number = record.received_at.duration_since(at(0)).as_secs();
@@ -89,6 +89,51 @@ async fn a_killed_process_loses_nothing_it_acknowledged() {
         assert_eq!(store.counts().await.unwrap().queued, u64::try_from(all.messages.len()).unwrap());
         let lane = store.lane(the_lane(&store).await).await.unwrap();
         assert_eq!(lane.waiting, u64::try_from(all.messages.len()).unwrap());
+    }
+}
+
+/// The process that is killed while it delivers: every other message is refused.
+#[tokio::test]
+#[ignore = "run by a_killed_process_tells_of_each_end_exactly_once in a process of its own"]
+async fn delivering_child() {
+    let folder = std::env::var(FOLDER).unwrap();
+    let store = SqliteStore::open(Path::new(&folder)).unwrap();
+    for number in (0..).step_by(2) {
+        for number in [number, number + 1] {
+            store.enqueue(message(number)).await.unwrap();
+        }
+        let lease = lease(&store, at(1)).await;
+        for outcome in [O::Accepted, O::Refused(mail::EnhancedStatus::permanent(1, 1))] {
+            let claim = claim_one(&store, &lease, at(1_000_000)).await;
+            store.finish_attempt(&claim, report(&claim, outcome, at(1)), at(1)).await.unwrap();
+            println!("acknowledged {}", claim.message.received_at.duration_since(at(0)).as_secs());
+        }
+    }
+}
+
+/// A message's move and the outcome that tells of it are one commit: whatever moment the process ends in, there are both
+/// or neither.
+#[tokio::test]
+async fn a_killed_process_tells_of_each_end_exactly_once() {
+    for count in [1, 2, 5, 17, 60] {
+        let folder = tempfile::tempdir().unwrap();
+        let acknowledged = acknowledged_until_killed("crash::delivering_child", folder.path(), count);
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let outcomes = store.outcomes(0, 1_000_000).await.unwrap();
+        let numbers: Vec<u64> = outcomes.iter().map(|outcome| outcome.number).collect();
+        assert_eq!(numbers, (1..=store.newest_outcome().await.unwrap()).collect::<Vec<_>>());
+
+        let ended = Filter { states: vec![MessageState::Sent, MessageState::Failed], ..Filter::default() };
+        let ended = store.messages(&ended, PageRequest { before: None, limit: 100_000 }).await.unwrap().messages;
+        let mut moved: Vec<_> = ended.iter().map(|record| (record.id, record.state == MessageState::Sent)).collect();
+        let mut told: Vec<_> =
+            outcomes.iter().map(|outcome| (outcome.message, outcome.kind == OutcomeKind::Sent)).collect();
+        moved.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, moved, "each end is told of, once, and nothing else");
+        for number in acknowledged {
+            assert!(told.iter().any(|(message, _)| *message == id(number)), "{number}");
+        }
     }
 }
 

@@ -7,7 +7,10 @@ use std::path::Path;
 use rusqlite::Connection;
 use secrecy::ExposeSecret;
 use store::sqlite::SqliteStore;
-use store::{Change, MessageState, NewMessage, PageRequest, SecretField, SettingsChange, Store, StoreError};
+use store::{
+    Change, MessageState, NewMessage, PageRequest, RecipientOutcome as O, SecretField, SettingsChange, Store,
+    StoreError,
+};
 
 use crate::fixture::*;
 
@@ -213,6 +216,62 @@ async fn a_key_that_another_process_made_opens_in_the_server() {
     let sealed = tool.key_ring().seal(&field, &"s3cret".into()).unwrap();
     assert_eq!(news.recv().await.unwrap(), Change::Everything);
     assert_eq!(server.key_ring().open(&field, &sealed).unwrap().expose_secret(), "s3cret");
+}
+
+/// The move and the outcome are one commit: what keeps one from the disk keeps the other.
+#[tokio::test]
+async fn a_move_that_cannot_be_told_of_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    for number in 1..=3 {
+        store.enqueue(message(number)).await.unwrap();
+    }
+    let lease = lease(&store, at(10)).await;
+    let claim = claim_one(&store, &lease, at(10)).await;
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON outcome BEGIN SELECT RAISE(ABORT, 'no'); END";
+    Connection::open(folder.path().join("postern.db")).unwrap().execute_batch(refuse).unwrap();
+
+    let finished = store.finish_attempt(&claim, report(&claim, O::Accepted, at(11)), at(11)).await;
+    assert!(matches!(finished, Err(StoreError::Unavailable { .. })), "{finished:?}");
+    assert!(store.fail(id(2), because("too old"), at(11)).await.is_err());
+    assert!(store.quarantine(id(3), because("damaged"), at(11)).await.is_err());
+    assert!(store.note_delayed(at(99), 9, at(11)).await.is_err());
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.sending, counts.queued), (1, 2));
+    assert_eq!(store.message(id(1)).await.unwrap().attempts[0].ended_at, None);
+
+    Connection::open(folder.path().join("postern.db")).unwrap().execute_batch("DROP TRIGGER refuse").unwrap();
+    store.finish_attempt(&claim, report(&claim, O::Accepted, at(12)), at(12)).await.unwrap();
+    assert_eq!(store.note_delayed(at(99), 9, at(12)).await.unwrap(), 2, "what was not told is not noted either");
+    assert_eq!(store.newest_outcome().await.unwrap(), 3, "and no number was lost");
+}
+
+#[tokio::test]
+async fn what_pacing_and_notices_go_by_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    for (number, account) in [(1, "a"), (2, "a"), (3, "b"), (4, "b"), (5, "b")] {
+        let account = Some(settings::AccountId(account.into()));
+        store.enqueue(NewMessage { account, ..message(number) }).await.unwrap();
+    }
+    let lease = lease(&store, at(10)).await;
+    let claim = claim_one(&store, &lease, at(10)).await;
+    assert_eq!(claim.message.id, id(1));
+    store.finish_attempt(&claim, report(&claim, O::Accepted, at(11)), at(11)).await.unwrap();
+    store.mark_bounced(id(1), &address("anna@example.test"), None, because("gone"), at(12)).await.unwrap();
+    assert_eq!(store.note_delayed(at(3), 9, at(13)).await.unwrap(), 1);
+    store.purge_outcomes(99).await.unwrap();
+    store.charge("tenant", 7, at(10)).await.unwrap();
+    store.keep("alarm", Some(serde_json::json!(["raised"]))).await.unwrap();
+    drop(store);
+
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(claim_one(&store, &lease, at(20)).await.message.id, id(3), "it is b's turn");
+    assert!(store.message(id(1)).await.unwrap().message.bounced);
+    assert_eq!(store.charged("tenant", at(0)).await.unwrap(), 7);
+    assert_eq!(store.kept("alarm").await.unwrap(), Some(serde_json::json!(["raised"])));
+    assert_eq!(store.newest_outcome().await.unwrap(), 3, "a reader must not take a new outcome for an old one");
+    assert_eq!(store.note_delayed(at(6), 9, at(21)).await.unwrap(), 2, "the delay of 2 was noted before");
 }
 
 #[tokio::test]
