@@ -46,7 +46,8 @@ pub struct Appetite {
     pub messages: u32,
     /// Recipients of one attempt at most.
     pub recipients: u32,
-    /// Larger ones, as stored, are passed over.
+    /// Larger ones, as stored, are passed over; where [`Appetite::PASSED_OVER_MAX`] of one account are due before a smaller
+    /// one, that is passed over, too.
     pub max_bytes: u64,
     /// Only messages of this priority, and of higher ones.
     pub at_least: Priority,
@@ -55,6 +56,9 @@ pub struct Appetite {
 }
 
 impl Appetite {
+    /// Whoever looks further looks long: the search is the writer's.
+    pub const PASSED_OVER_MAX: u16 = 256;
+
     /// Whatever is due, while the lane is not paused.
     pub fn for_any(messages: u32, recipients: u32) -> Self {
         Self { messages, recipients, max_bytes: u64::MAX, at_least: Priority::Bulk, through_pause: false }

@@ -92,13 +92,19 @@ impl State {
     fn whose_turn_it_is(&mut self, lane: LaneId, appetite: Appetite, now: Timestamp) -> Option<MessageId> {
         let is_due =
             |held: &&super::Held| held.record.lane == Some(lane) && held.shown().due_at.is_some_and(|due| due <= now);
-        let is_wanted = |held: &&super::Held| {
+        let mut due: Vec<&super::Held> = self.messages.values().filter(is_due).collect();
+        due.sort_by_key(|held| (held.due_at, held.arrival));
+        let group = |held: &super::Held| (held.record.priority, held.record.account.clone());
+        due.sort_by_key(|held| group(held));
+        let of_one_account = due.chunk_by(|one, next| group(one) == group(next));
+        let looked_at = of_one_account.flat_map(|due| due.iter().take(Appetite::PASSED_OVER_MAX.into()));
+        let is_wanted = |held: &&&super::Held| {
             held.record.size_bytes <= appetite.max_bytes && held.record.priority <= appetite.at_least
         };
-        let due: Vec<&super::Held> = self.messages.values().filter(is_due).filter(is_wanted).collect();
+        let due: Vec<&&super::Held> = looked_at.filter(is_wanted).collect();
         let priority = due.iter().map(|held| held.record.priority).min()?;
         let last = self.turns.get(&(lane, priority));
-        let place = |held: &&&super::Held| {
+        let place = |held: &&&&super::Held| {
             let account = &held.record.account;
             let comes_later_in_the_round = last.is_some_and(|last| account <= last);
             (comes_later_in_the_round, account.clone(), held.due_at, held.arrival)

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sqlite::code::{priority_code, time_code};
 use crate::sqlite::unit::Unit;
-use crate::{LaneId, Priority, StoreError};
+use crate::{Appetite, LaneId, Priority, StoreError};
 
 pub(super) struct Round {
     lane: LaneId,
@@ -44,9 +44,14 @@ impl Round {
             while let Some(first) = self.first_after(unit, &passed)?
                 && last.as_ref().is_none_or(|last| first.account <= *last)
             {
-                if first.due_at <= time_code(now) {
+                let due = if first.size <= self.max_bytes {
+                    (first.due_at <= time_code(now)).then_some(first.seq)
+                } else {
+                    self.first_small(unit, &first.account, now)?
+                };
+                if due.is_some() {
                     self.served = first.account;
-                    return Ok(Some(first.seq));
+                    return Ok(due);
                 }
                 passed = first.account;
             }
@@ -56,11 +61,16 @@ impl Round {
 
     /// Of the next account that has anything queued, the oldest due.
     fn first_after(&self, unit: &Unit<'_>, account: &str) -> Result<Option<First>, StoreError> {
-        let sql = "SELECT account, due_at, seq FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 \
-                   AND account > ?3 AND size <= ?4 ORDER BY account, due_at, seq LIMIT 1";
-        unit.row(sql, params![self.lane.0, self.priority, account, self.max_bytes], |row| {
-            Ok(First { account: row.get(0)?, due_at: row.get(1)?, seq: row.get(2)? })
+        unit.row(FIRST, params![self.lane.0, self.priority, account], |row| {
+            Ok(First { account: row.get(0)?, due_at: row.get(1)?, seq: row.get(2)?, size: row.get(3)? })
         })
+    }
+
+    /// The oldest due that is not too large, as far as one looks.
+    fn first_small(&self, unit: &Unit<'_>, account: &str, now: Timestamp) -> Result<Option<i64>, StoreError> {
+        let looked_at = Appetite::PASSED_OVER_MAX;
+        let wanted = params![self.lane.0, self.priority, account, time_code(now), looked_at, self.max_bytes];
+        unit.row(FIRST_SMALL, wanted, |row| row.get(0))
     }
 
     pub(super) fn remember(self, unit: &Unit<'_>) -> Result<(), StoreError> {
@@ -74,10 +84,17 @@ impl Round {
     }
 }
 
+const FIRST: &str = "SELECT account, due_at, seq, size FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 \
+                     AND account > ?3 ORDER BY account, due_at, seq LIMIT 1";
+const FIRST_SMALL: &str = "SELECT seq FROM (SELECT due_at, seq, size FROM message WHERE state = 0 AND lane = ?1 \
+                           AND priority = ?2 AND account = ?3 AND due_at <= ?4 ORDER BY due_at, seq LIMIT ?5) \
+                           WHERE size <= ?6 ORDER BY due_at, seq LIMIT 1";
+
 struct First {
     account: String,
     due_at: i64,
     seq: i64,
+    size: i64,
 }
 
 /// What is queued on a lane for one account with one priority.
@@ -87,11 +104,12 @@ pub(in crate::sqlite) struct Queued {
     pub(in crate::sqlite) next_due: i64,
 }
 
+const NEXT_ACCOUNT: &str = "SELECT priority, account, due_at FROM message WHERE state = 0 AND lane = ?1 \
+                            AND (priority, account) > (?2, ?3) ORDER BY priority, account, due_at LIMIT 1";
+
 /// One look at the index for each.
 pub(in crate::sqlite) fn queued_by_account(connection: &Connection, lane: LaneId) -> Result<Vec<Queued>, StoreError> {
-    let sql = "SELECT priority, account, due_at FROM message WHERE state = 0 AND lane = ?1 \
-               AND (priority, account) > (?2, ?3) ORDER BY priority, account, due_at LIMIT 1";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(NEXT_ACCOUNT)?;
     let mut all: Vec<Queued> = Vec::new();
     loop {
         let (priority, account) = all.last().map_or((-1, ""), |last| (last.priority, last.account.as_str()));
@@ -100,6 +118,30 @@ pub(in crate::sqlite) fn queued_by_account(connection: &Connection, lane: LaneId
         match statement.query_row(params![lane.0, priority, account], read).optional()? {
             Some(next) => all.push(next),
             None => return Ok(all),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A million messages may be queued: what decides on the next one must find it, not look for it.
+    #[test]
+    fn whose_turn_it_is_is_read_from_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = crate::sqlite::schema::open_writer(&folder.path().join("postern.db")).unwrap();
+        for (sql, columns) in [
+            (FIRST, "(lane=? AND priority=? AND account>?)"),
+            (FIRST_SMALL, "(lane=? AND priority=? AND account=? AND due_at<?)"),
+            (NEXT_ACCOUNT, "(lane=? AND (priority,account)>(?,?))"),
+        ] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = statement.raw_query().mapped(|row| row.get(3)).collect::<Result<Vec<String>, _>>().unwrap();
+            assert!(steps.iter().any(|step| step.contains("message_due") && step.ends_with(columns)), "{steps:?}");
+            // A sort of all that is queued; the few that are looked through may be.
+            let sorts_messages = steps.iter().any(|step| step.contains("TEMP B-TREE")) && sql != FIRST_SMALL;
+            assert!(!sorts_messages, "{steps:?}");
         }
     }
 }

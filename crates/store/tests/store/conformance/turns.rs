@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use settings::AccountId;
 use store::sqlite::SqliteStore;
-use store::{Lease, MessageState as S, NewMessage, Priority, RecipientOutcome as O, Store};
+use store::{Appetite, Lease, MessageState as S, NewMessage, Priority, RecipientOutcome as O, StagedBody, Store};
 
 use super::stores;
 use crate::fixture::*;
@@ -133,5 +134,25 @@ async fn a_message_put_off_waits_its_turn_like_the_others() {
         let state = store.finish_attempt(&claim, report(&claim, O::Deferred, at(20)), at(20)).await.unwrap();
         assert_eq!(state, S::Queued);
         assert_eq!(claimed(store, &lease, 3, 20).await, [3, 2, 1], "a's oldest due is the second now");
+    }
+}
+
+#[tokio::test]
+async fn a_small_message_is_seen_behind_so_many_large_ones_and_those_of_others_behind_any_number() {
+    let most = i64::from(Appetite::PASSED_OVER_MAX);
+    for store in &stores() {
+        let large = || StagedBody::inline(Bytes::from(vec![b'x'; 1_000])).unwrap();
+        for number in 0..most {
+            store.enqueue(NewMessage { body: large(), ..of("a", number) }).await.unwrap();
+        }
+        store.enqueue(of("a", most)).await.unwrap();
+        store.enqueue(of("b", most + 1)).await.unwrap();
+        let lease = lease(store, at(9_999)).await;
+        let small = Appetite { max_bytes: 999, ..Appetite::for_any(9, 9) };
+        let claims = store.claim_some(&lease, small, at(9_999)).await.unwrap();
+        assert_eq!(claims.iter().map(|claim| claim.message.id).collect::<Vec<_>>(), [id(most + 1)]);
+        assert_eq!(claimed(store, &lease, 1, 9_999).await, [0], "one large less");
+        let claims = store.claim_some(&lease, small, at(9_999)).await.unwrap();
+        assert_eq!(claims.iter().map(|claim| claim.message.id).collect::<Vec<_>>(), [id(most)]);
     }
 }

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use mail::EnhancedStatus;
 use settings::{AccountId, ConnectionId, Emails, Sealed, Tenant, TenantId, UserId};
 use store::{
-    AttemptReport, AuditEntry, Enqueued, Grant, IdempotencyKey, LanePause, NewMessage, RecipientOutcome, Session,
-    SettingsChange, Store, StoreError,
+    Appetite, AttemptReport, AuditEntry, Enqueued, Grant, IdempotencyKey, LanePause, NewMessage, RecipientOutcome,
+    Session, SettingsChange, Store, StoreError,
 };
 
 use super::history::Step;
@@ -26,8 +26,12 @@ pub(super) async fn answer(side: &mut Side, step: &Step, now: Timestamp) -> Stri
         Step::Lease { mailbox, node, is_renewal, seconds } => {
             lease(side, *mailbox, *node, *is_renewal, after(now, *seconds), now).await
         }
-        Step::Claim { lease, messages, recipients } if !side.leases.is_empty() => {
-            let claims = store.claim(lease.get(&side.leases), *messages, *recipients, now).await;
+        Step::Claim { lease, messages, recipients, only_small, at_least, through_pause } if !side.leases.is_empty() => {
+            let max_bytes = if *only_small { 10 } else { u64::MAX };
+            let (at_least, through_pause) = (*at_least, *through_pause);
+            let (messages, recipients) = (*messages, *recipients);
+            let appetite = Appetite { messages, recipients, max_bytes, at_least, through_pause };
+            let claims = store.claim_some(lease.get(&side.leases), appetite, now).await;
             side.claims.extend(claims.iter().flatten().cloned());
             shown(claims.map(|claims| claims.into_iter().map(plain_claim).collect::<Vec<_>>()))
         }

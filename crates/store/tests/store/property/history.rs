@@ -32,6 +32,9 @@ pub(super) enum Step {
         lease: prop::sample::Index,
         messages: u32,
         recipients: u32,
+        only_small: bool,
+        at_least: Priority,
+        through_pause: bool,
     },
     /// One of the claims ever made, so also a second time.
     Finish {
@@ -141,8 +144,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Wait { seconds: 86_400 }),
         5 => (mailbox(), 0..NODES, any::<bool>(), 0_i64..3_000)
             .prop_map(|(mailbox, node, is_renewal, seconds)| Step::Lease { mailbox, node, is_renewal, seconds }),
-        8 => (any::<prop::sample::Index>(), 0_u32..4, 0_u32..4)
-            .prop_map(|(lease, messages, recipients)| Step::Claim { lease, messages, recipients }),
+        8 => claim(),
         8 => finish(),
         1 => (mailbox(), option::of(0_i64..2_000)).prop_map(|(mailbox, seconds)| Step::Pause { mailbox, seconds }),
         4 => (number(), operation()).prop_map(|(number, operation)| Step::Operate { number, operation }),
@@ -170,6 +172,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::IndexWords),
         1 => Just(Step::Restart),
     ]
+}
+
+fn claim() -> impl Strategy<Value = Step> {
+    let lease = any::<prop::sample::Index>();
+    let at_least = prop::sample::select(vec![Priority::High, Priority::Normal, Priority::Bulk, Priority::Bulk]);
+    let odd = (prop::bool::weighted(0.2), at_least, prop::bool::weighted(0.2));
+    (lease, 0_u32..4, 0_u32..4, odd).prop_map(|(lease, messages, recipients, (only_small, at_least, through_pause))| {
+        Step::Claim { lease, messages, recipients, only_small, at_least, through_pause }
+    })
 }
 
 fn finish() -> impl Strategy<Value = Step> {
