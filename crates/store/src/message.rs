@@ -65,6 +65,8 @@ pub enum Via {
     Http,
     Sendmail,
     Cli,
+    /// A letter of the gateway's own: a report to a sender, an alarm.
+    Gateway,
 }
 
 /// Within a lane, a higher priority goes first.

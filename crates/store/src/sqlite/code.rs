@@ -73,11 +73,12 @@ pub(super) fn via_code(via: Via) -> i64 {
         Via::Http => 1,
         Via::Sendmail => 2,
         Via::Cli => 3,
+        Via::Gateway => 4,
     }
 }
 
 pub(super) fn via_of(code: i64) -> Result<Via, StoreError> {
-    let all = [Via::Smtp, Via::Http, Via::Sendmail, Via::Cli];
+    let all = [Via::Smtp, Via::Http, Via::Sendmail, Via::Cli, Via::Gateway];
     known(all.into_iter().find(|via| via_code(*via) == code), "way in", code)
 }
 

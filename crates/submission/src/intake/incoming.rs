@@ -173,7 +173,7 @@ impl Incoming {
                 authenticated: matches!(self.origin.submitter, Submitter::Account(_)),
             },
             Via::Http => Protocol::Http,
-            Via::Sendmail | Via::Cli => Protocol::Local,
+            Via::Sendmail | Via::Cli | Via::Gateway => Protocol::Local,
         };
         let sole_recipient = match self.envelope.recipients.as_slice() {
             [only] => Some(&only.address),
@@ -204,5 +204,6 @@ fn via_name(via: Via) -> &'static str {
         Via::Http => "http",
         Via::Sendmail => "sendmail",
         Via::Cli => "cli",
+        Via::Gateway => "gateway",
     }
 }

@@ -82,6 +82,7 @@ pub(in crate::pages) fn via_text(via: Via) -> &'static str {
         Via::Http => "HTTP",
         Via::Sendmail => "sendmail",
         Via::Cli => "command",
+        Via::Gateway => "Postern",
     }
 }
 

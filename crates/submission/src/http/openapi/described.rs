@@ -50,6 +50,8 @@ pub enum MessageStatus {
 pub(in crate::http) enum RecipientStatusName {
     Pending,
     Sent,
+    /// Accepted, and a non-delivery report came back.
+    Bounced,
     Failed,
     Uncertain,
 }
@@ -61,6 +63,7 @@ pub enum WayIn {
     Http,
     Sendmail,
     Cli,
+    Gateway,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
