@@ -1,5 +1,6 @@
 """One sandbox and one gateway for all tests that only send mail; tests that break something start their own."""
 
+import os
 import uuid
 
 import pytest
@@ -12,6 +13,11 @@ from stage.tenant import UNLIMITED, Sandbox, tenant_toml
 
 
 def pytest_sessionstart(session):
+    # Nothing that runs here asks the metadata service of the machine the tests happen to run on: a test that wants one
+    # names the sandbox's.
+    os.environ["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = "http://127.0.0.1:9"
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET"):
+        os.environ.pop(name, None)
     if not postern_binary().exists():
         pytest.exit(f"{postern_binary()} does not exist: run `cargo build -p postern`, or `make test`", returncode=1)
 

@@ -10,11 +10,14 @@ mod limits;
 mod tenant;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 pub use limits::{Behaviour, Limits, Storage, TokenRules};
-pub use tenant::{App, Certificate, Password, Secret, SignIn, Tenant, User, UserState};
+pub use tenant::{
+    App, Certificate, FederatedCredential, ManagedIdentity, Password, Secret, SignIn, Tenant, User, UserState,
+};
 
 /// The settings of one sandbox.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +31,7 @@ pub struct Config {
     pub limits: Limits,
     pub behaviour: Behaviour,
     pub storage: Storage,
+    pub machine: Machine,
 }
 
 impl Default for Config {
@@ -39,6 +43,7 @@ impl Default for Config {
             limits: Limits::default(),
             behaviour: Behaviour::default(),
             storage: Storage::default(),
+            machine: Machine::default(),
         }
     }
 }
@@ -67,6 +72,22 @@ pub struct Listener {
 impl Default for Listener {
     fn default() -> Self {
         Self { plain_http: true, https_listen: None, upload_listen: None, smtp_listen: None }
+    }
+}
+
+/// The machine of the tenant whose identities give tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Machine {
+    /// What `IDENTITY_HEADER` holds on App Service.
+    pub identity_header: String,
+    /// Where the agent of Azure Arc puts its keys. Left out: the machine is not connected to Azure Arc.
+    pub arc_key_folder: Option<PathBuf>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { identity_header: "sandbox-identity-header".to_owned(), arc_key_folder: None }
     }
 }
 

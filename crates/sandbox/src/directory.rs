@@ -1,17 +1,15 @@
 //! The tenants as lookup tables: tenant by id or domain, app by client id, user by key or by address.
 //!
-//! Promise: built once, checked while being built, never changed afterwards. Names compare without regard to case,
-//! as Entra and Exchange compare them.
+//! Promise: built once, checked while being built, never changed afterwards but for what apps prove themselves with. Names
+//! compare without regard to case, as Entra and Exchange compare them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use jsonwebtoken::DecodingKey;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
-
-use crate::config::{self, Certificate, ConfigError, UserState};
+use crate::config::{self, ConfigError, UserState};
+use crate::credentials::{Credentials, read_certificates};
 use crate::entra::{Permission, known_permission};
-use crate::{digest, guid};
+use crate::guid;
 
 /// All tenants.
 #[derive(Debug)]
@@ -45,19 +43,9 @@ pub(crate) struct App {
     pub(crate) settings: config::App,
     /// The service principal's object id.
     pub(crate) object_id: String,
-    pub(crate) certificates: Vec<RegisteredCertificate>,
+    credentials: RwLock<Arc<Credentials>>,
     /// The delegated permissions of the registration.
     pub(crate) delegated: Vec<Permission>,
-}
-
-/// A certificate an app may sign its assertions with.
-#[derive(Debug)]
-pub(crate) struct RegisteredCertificate {
-    pub(crate) sha1: Vec<u8>,
-    pub(crate) sha256: [u8; 32],
-    pub(crate) key: DecodingKey,
-    /// Seconds since 1970.
-    pub(crate) not_after: i64,
 }
 
 /// One user.
@@ -152,10 +140,8 @@ impl Tenant {
 impl App {
     fn build(settings: &config::App) -> Result<Self, ConfigError> {
         let refused = |reason| ConfigError::Certificate { app: settings.client_id.clone(), reason };
-        let mut certificates = Vec::new();
-        for certificate in &settings.certificates {
-            certificates.push(RegisteredCertificate::read(certificate).map_err(refused)?);
-        }
+        let certificates = read_certificates(&settings.certificates).map_err(refused)?;
+        let credentials = Credentials { secrets: settings.secrets.clone(), certificates };
         let unknown = |scope: &String| ConfigError::Scope { app: settings.client_id.clone(), scope: scope.clone() };
         let permission = |scope: &String| {
             let name = scope.rsplit('/').next().unwrap_or_default();
@@ -172,13 +158,27 @@ impl App {
             object_id: guid::derived(&format!("service principal {}", settings.client_id)),
             delegated: settings.delegated_scopes.iter().map(permission).collect::<Result<_, _>>()?,
             settings: settings.clone(),
-            certificates,
+            credentials: RwLock::new(Arc::new(credentials)),
         })
     }
 
     /// Has nothing to prove itself with, and need not.
     pub(crate) fn is_public(&self) -> bool {
-        self.settings.allow_public_client && self.settings.secrets.is_empty() && self.certificates.is_empty()
+        let credentials = self.credentials();
+        let has_any = !credentials.secrets.is_empty()
+            || !credentials.certificates.is_empty()
+            || !self.settings.federated.is_empty();
+        self.settings.allow_public_client && !has_any
+    }
+
+    pub(crate) fn credentials(&self) -> Arc<Credentials> {
+        Arc::clone(&self.credentials.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other secrets or certificates in place of the app's, at once.
+    pub(crate) fn change_credentials(&self, change: impl FnOnce(&mut Credentials)) {
+        let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut credentials));
     }
 
     /// Whether sign-ins may be sent back to `uri`. On this machine's loopback names any port will do.
@@ -203,33 +203,6 @@ fn is_same_but_for_the_port(registered: &str, given: &str) -> bool {
         Some(url)
     };
     without_port(registered).is_some_and(|registered| without_port(given) == Some(registered))
-}
-
-impl RegisteredCertificate {
-    fn read(source: &Certificate) -> Result<Self, String> {
-        let pem = match source {
-            Certificate::Pem(text) => text.clone(),
-            Certificate::File(path) => {
-                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
-            }
-        };
-        let der = first_certificate(&pem)?;
-        let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| error.to_string())?;
-        Ok(Self {
-            sha1: digest::sha1(&der),
-            sha256: digest::sha256(&der),
-            // For an RSA key the bit string of the public key info is the PKCS#1 key.
-            key: DecodingKey::from_rsa_der(parsed.public_key().subject_public_key.data.as_ref()),
-            not_after: parsed.validity().not_after.timestamp(),
-        })
-    }
-}
-
-/// The first certificate of a PEM text, which may hold the private key as well.
-fn first_certificate(pem: &str) -> Result<Vec<u8>, String> {
-    use rustls_pki_types::pem::PemObject as _;
-    let der = rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| error.to_string())?;
-    Ok(der.as_ref().to_vec())
 }
 
 impl User {

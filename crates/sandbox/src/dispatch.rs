@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::exchange::{Answer, Call, json_reply};
 use crate::state::State;
-use crate::{entra, graph, pages};
+use crate::{entra, graph, issuer, machine, pages};
 
 /// Which origin a request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,11 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>, secur
         [tenant, "oauth2", "v2.0", "authorize"] => Answer::Reply(entra::authorize(state, &call, tenant, body).await),
         [tenant, "oauth2", "v2.0", "devicecode"] => Answer::Reply(entra::device_code(state, &call, tenant, body).await),
         [tenant, "oauth2", "v2.0", "logout"] => Answer::Reply(entra::sign_out(state, &call, tenant)),
+        ["metadata", "identity", "oauth2", "token"] => Answer::Reply(machine::imds(state, &call).await),
+        ["msi", "token"] => Answer::Reply(machine::app_service(state, &call).await),
+        ["arc", "metadata", "identity", "oauth2", "token"] => Answer::Reply(machine::arc(state, &call).await),
+        ["issuer", name, ".well-known", "openid-configuration"] => Answer::Reply(issuer::configuration(&call, name)),
+        ["issuer", _, "keys"] => Answer::Reply(issuer::keys(state)),
         ["devicelogin"] => Answer::Reply(entra::device_login(state, &call, body).await),
         [tenant, "adminconsent"] | [tenant, "v2.0", "adminconsent"] => {
             Answer::Reply(entra::admin_consent(state, &call, tenant, body).await)

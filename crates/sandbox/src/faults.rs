@@ -39,11 +39,17 @@ pub enum FaultKind {
     TokenError,
     /// The token endpoint answers 429 with `Retry-After`.
     TokenThrottle,
+    /// The machine's service for identities answers with the status given; 500 if none is.
+    MachineError,
 }
 
 impl FaultKind {
     fn is_for_tokens(self) -> bool {
         matches!(self, Self::TokenError | Self::TokenThrottle)
+    }
+
+    fn is_for_machine(self) -> bool {
+        matches!(self, Self::MachineError)
     }
 }
 
@@ -218,12 +224,18 @@ impl Faults {
 
     /// What strikes the next Graph request for `mailbox`, of the kind `operation`.
     pub(crate) fn strike_graph(&self, mailbox: Option<&str>, operation: Option<&str>) -> Stroke {
-        self.strike(|fault| !fault.kind.is_for_tokens() && fault.strikes(mailbox, operation))
+        let is_for_graph = |kind: FaultKind| !kind.is_for_tokens() && !kind.is_for_machine();
+        self.strike(|fault| is_for_graph(fault.kind) && fault.strikes(mailbox, operation))
     }
 
     /// What strikes the next token request.
     pub(crate) fn strike_token(&self) -> Stroke {
         self.strike(|fault| fault.kind.is_for_tokens() && fault.strikes(None, None))
+    }
+
+    /// What strikes the next request for a token of the machine's.
+    pub(crate) fn strike_machine(&self) -> Stroke {
+        self.strike(|fault| fault.kind.is_for_machine() && fault.strikes(None, None))
     }
 
     fn strike(&self, is_hit: impl Fn(&Fault) -> bool) -> Stroke {

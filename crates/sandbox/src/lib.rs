@@ -21,6 +21,7 @@
 mod bounces;
 mod clock;
 pub mod config;
+mod credentials;
 mod digest;
 mod directory;
 mod dispatch;
@@ -29,7 +30,9 @@ mod exchange;
 mod faults;
 mod graph;
 mod guid;
+mod issuer;
 mod journal;
+mod machine;
 mod mailbox;
 mod pages;
 mod server;
@@ -40,6 +43,7 @@ mod tls;
 
 pub use config::{Config, ConfigError};
 pub use faults::{Fault, FaultKind};
+pub use issuer::WorkloadToken;
 pub use journal::{Delivery, RequestRecord, Stats, TokenRecord};
 pub use mailbox::{Folder, StoredMessage};
 pub use server::{Running, Sandbox, StartError, run};

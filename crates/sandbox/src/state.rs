@@ -7,11 +7,14 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::bounces::Bounces;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::credentials::Credentials;
 use crate::directory::Directory;
 use crate::entra::Accounts;
 use crate::faults::Faults;
 use crate::graph::{BearerCache, Drafts, Throttle};
+use crate::issuer::IssuerKey;
 use crate::journal::Journal;
+use crate::machine::ArcKeys;
 use crate::mailbox::Mailboxes;
 use crate::signing::SigningKey;
 use crate::smtp::Slots;
@@ -22,6 +25,8 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) directory: Directory,
     pub(crate) key: SigningKey,
+    pub(crate) issuer_key: IssuerKey,
+    pub(crate) arc_keys: ArcKeys,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) mailboxes: Mailboxes,
@@ -52,6 +57,8 @@ impl State {
         Ok(Self {
             directory: Directory::build(&config.tenants)?,
             key,
+            issuer_key: IssuerKey::default(),
+            arc_keys: ArcKeys::default(),
             faults: Faults::default(),
             journal: Journal::new(&config.storage),
             mailboxes: Mailboxes::new(&config.storage),
@@ -88,6 +95,12 @@ impl State {
     pub(crate) fn revoke_user(&self, key: &str) -> bool {
         let user = self.directory.tenants.iter().find_map(|tenant| tenant.user(key));
         user.inspect(|user| self.accounts.revoke_user(user, self.clock.now())).is_some()
+    }
+
+    /// Puts other credentials in place of an app's; `false` if there is no app of this id.
+    pub(crate) fn change_credentials(&self, client_id: &str, change: impl FnOnce(&mut Credentials)) -> bool {
+        let app = self.directory.tenants.iter().find_map(|tenant| tenant.app(client_id));
+        app.inspect(|app| app.change_credentials(change)).is_some()
     }
 
     /// Takes back every consent to an app; `false` if there is none of this id.

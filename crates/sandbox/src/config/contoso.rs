@@ -59,7 +59,8 @@ impl App {
     }
 
     fn registered(client_id: &str, name: &str) -> Self {
-        let delegated = ["Mail.Send", "Mail.Send.Shared", "offline_access", "openid", "profile", "email", "User.Read"];
+        let delegated =
+            ["Mail.Send", "Mail.Send.Shared", "SMTP.Send", "offline_access", "openid", "profile", "email", "User.Read"];
         Self {
             client_id: client_id.to_owned(),
             name: name.to_owned(),
@@ -75,6 +76,8 @@ impl App {
             send_as: Vec::new(),
             secrets: Vec::new(),
             certificates: Vec::new(),
+            federated: Vec::new(),
+            managed_identity: None,
         }
     }
 }

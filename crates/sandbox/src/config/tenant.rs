@@ -68,6 +68,33 @@ pub struct App {
     pub secrets: Vec<Secret>,
     #[serde(default, rename = "certificate")]
     pub certificates: Vec<Certificate>,
+    /// Identity providers whose tokens the app takes in place of a secret.
+    #[serde(default, rename = "federated")]
+    pub federated: Vec<FederatedCredential>,
+    /// An identity of the machine the sandbox stands for, instead of an app registration: no secret, tokens from the machine.
+    #[serde(default)]
+    pub managed_identity: Option<ManagedIdentity>,
+}
+
+/// Whose tokens are taken, all three to the letter.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FederatedCredential {
+    /// An address; or a name alone: the issuer of that name at this sandbox.
+    pub issuer: String,
+    pub subject: String,
+    #[serde(default = "crate::issuer::exchange_audience")]
+    pub audience: String,
+}
+
+/// How the machine came by the identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManagedIdentity {
+    /// Made with the machine; asked for without an id.
+    System,
+    /// Assigned to it; asked for by its client id.
+    User,
 }
 
 /// A client secret.

@@ -134,7 +134,7 @@ impl Accounts {
         self.consents.withdraw(app);
     }
 
-    pub(super) fn has_admin_consent(&self, app: &App) -> bool {
+    pub(crate) fn has_admin_consent(&self, app: &App) -> bool {
         self.consents.has_roles(app)
     }
 }

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::refusal::Refusal;
-use crate::directory::{App, RegisteredCertificate};
+use crate::credentials::{Credentials, RegisteredCertificate};
+use crate::directory::App;
 
 /// Clocks may differ by this much.
 const LEEWAY_SECONDS: f64 = 300.0;
@@ -37,7 +38,9 @@ pub(super) fn check(assertion: &str, app: &App, audiences: &[String], now: Times
             ),
         ));
     }
-    let certificate = find_certificate(&header, app).ok_or_else(|| unregistered(app, "The key was not found"))?;
+    let credentials = app.credentials();
+    let certificate =
+        find_certificate(&header, &credentials).ok_or_else(|| unregistered(app, "The key was not found"))?;
     let claims = verified_claims(assertion, certificate)
         .ok_or_else(|| unregistered(app, "The signature does not match the key"))?;
     if certificate.not_after < now.as_second() {
@@ -45,6 +48,22 @@ pub(super) fn check(assertion: &str, app: &App, audiences: &[String], now: Times
     }
     check_names(&claims, app, audiences)?;
     check_times(&claims, now)
+}
+
+/// Whether the app itself claims to have signed it, and not an identity provider outside: it says so by naming a key of a
+/// certificate, or itself as the issuer.
+pub(super) fn is_by_certificate(assertion: &str, app: &App) -> Result<bool, Refusal> {
+    let header = read_header(assertion)?;
+    let issuer = read_payload(assertion)?.get("iss").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let names_a_certificate = header.x5t_s256.is_some() || (header.x5t.is_some() && !issuer.contains("://"));
+    Ok(names_a_certificate || issuer.eq_ignore_ascii_case(&app.settings.client_id))
+}
+
+/// The claims, whoever signed them.
+pub(super) fn read_payload(assertion: &str) -> Result<Value, Refusal> {
+    let encoded = assertion.split('.').nth(1).unwrap_or_default();
+    let bytes = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('='));
+    bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| Refusal::new(50027))
 }
 
 fn read_header(assertion: &str) -> Result<AssertionHeader, Refusal> {
@@ -58,11 +77,11 @@ fn read_header(assertion: &str) -> Result<AssertionHeader, Refusal> {
         .ok_or_else(|| Refusal::new(50027))
 }
 
-fn find_certificate<'a>(header: &AssertionHeader, app: &'a App) -> Option<&'a RegisteredCertificate> {
+fn find_certificate<'a>(header: &AssertionHeader, known: &'a Credentials) -> Option<&'a RegisteredCertificate> {
     let decode =
         |text: &Option<String>| text.as_ref().and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok());
     let (sha256, sha1) = (decode(&header.x5t_s256), decode(&header.x5t));
-    app.certificates.iter().find(|certificate| {
+    known.certificates.iter().find(|certificate| {
         sha256.as_deref() == Some(certificate.sha256.as_slice()) || sha1.as_ref() == Some(&certificate.sha1)
     })
 }
@@ -102,7 +121,7 @@ fn check_names(claims: &Value, app: &App, audiences: &[String]) -> Result<(), Re
     Ok(())
 }
 
-fn check_times(claims: &Value, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn check_times(claims: &Value, now: Timestamp) -> Result<(), Refusal> {
     let time = |name: &str| claims.get(name).and_then(Value::as_f64);
     let now_seconds = now.as_duration().as_secs_f64();
     let starts = time("nbf").or_else(|| time("iat")).unwrap_or(now_seconds);

@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::access_token::Proof;
 use super::assertion;
+use super::federation;
 use super::metadata::unknown_tenant;
 use super::refusal::Refusal;
 use crate::config::Secret;
@@ -72,7 +73,7 @@ impl<'a> Client<'a> {
         let proof = if !has_credential && may_be_public(app) {
             Proof::Public
         } else {
-            authenticate(call, form, secret, tenant, app, key, now)?
+            authenticate(state, call, form, secret, (tenant, app), key, now)?
         };
         Ok(Self { tenant, app, proof })
     }
@@ -124,11 +125,11 @@ fn basic_credentials(call: &Call) -> Option<(String, String)> {
 }
 
 fn authenticate(
+    state: &State,
     call: &Call,
     form: &Form,
     secret: Option<&String>,
-    tenant: &Tenant,
-    app: &App,
+    (tenant, app): (&Tenant, &App),
     key: &str,
     now: Timestamp,
 ) -> Result<Proof, Refusal> {
@@ -140,7 +141,12 @@ fn authenticate(
         let origin = call.origin();
         let names = tenant.domains.iter().map(String::as_str).chain([tenant.id.as_str(), key]);
         let audiences: Vec<String> = names.map(|name| format!("{origin}/{name}/oauth2/v2.0/token")).collect();
-        return assertion::check(assertion, app, &audiences, now).map(|()| Proof::Certificate);
+        let checked = if assertion::is_by_certificate(assertion, app)? {
+            assertion::check(assertion, app, &audiences, now)
+        } else {
+            federation::check(state, assertion, app, now)
+        };
+        return checked.map(|()| Proof::Certificate);
     }
     let secret = secret.ok_or_else(|| Refusal::new(7_000_218))?;
     check_secret(secret, app, now).map(|()| Proof::Secret)
@@ -149,7 +155,8 @@ fn authenticate(
 fn check_secret(given: &str, app: &App, now: Timestamp) -> Result<(), Refusal> {
     let is_given = |secret: &&Secret| bool::from(secret.value.as_bytes().ct_eq(given.as_bytes()));
     let client_id = &app.settings.client_id;
-    let Some(secret) = app.settings.secrets.iter().find(is_given) else {
+    let credentials = app.credentials();
+    let Some(secret) = credentials.secrets.iter().find(is_given) else {
         return Err(Refusal::saying(
             7_000_215,
             format!(

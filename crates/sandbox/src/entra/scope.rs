@@ -11,7 +11,7 @@ use crate::exchange::Call;
 use crate::state::State;
 
 const GRAPH: &str = "https://graph.microsoft.com";
-pub(super) const EXCHANGE: [&str; 2] = ["https://outlook.office365.com", "https://outlook.office.com"];
+pub(crate) const EXCHANGE: [&str; 2] = ["https://outlook.office365.com", "https://outlook.office.com"];
 
 /// Whose permission it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

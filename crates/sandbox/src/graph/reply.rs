@@ -224,7 +224,8 @@ fn before_commit(fault: Option<&Fault>) -> Option<Outcome> {
         | FaultKind::ResetAfterCommit
         | FaultKind::Slow
         | FaultKind::TokenError
-        | FaultKind::TokenThrottle => return None,
+        | FaultKind::TokenThrottle
+        | FaultKind::MachineError => return None,
     };
     Some(Outcome::Refused(failure))
 }

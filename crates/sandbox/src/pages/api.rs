@@ -16,6 +16,9 @@
 //! | `POST tokens/revoke` | 204; every access token issued so far is refused |
 //! | `POST users/{upn}/revoke` | 204; the user's sign-ins, codes and refresh tokens end |
 //! | `POST apps/{client_id}/revoke` | 204; every consent to the app is taken back |
+//! | `PUT apps/{client_id}/secrets` `[{"value", "expires"}]` | 204; these are the app's secrets from now on |
+//! | `PUT apps/{client_id}/certificates` `[{"pem"}]` | 204; these are its certificates from now on |
+//! | `POST issuers/{name}/token` `{"subject", "audience", "lifetime_seconds"}` | `{"token"}` of the identity provider `/issuer/{name}` |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +31,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::config::{Certificate, Secret};
+use crate::credentials::read_certificates;
 use crate::dispatch::not_found;
 use crate::exchange::{Call, Received, decode_segment, json_reply, read_body, reply};
 use crate::faults::Fault;
+use crate::issuer::{self, WorkloadToken};
 use crate::journal::{Delivery, Stats};
 use crate::mailbox::{Folder, StoredMessage, delivered_copy};
 use crate::state::State;
@@ -88,6 +94,9 @@ pub(crate) async fn api(state: &Arc<State>, call: &Call, segments: &[&str], body
         (&Method::POST, ["users", key, "revoke"]) => {
             done_if(decode_segment(key).is_some_and(|upn| state.revoke_user(&upn)))
         }
+        (&Method::PUT, ["apps", client_id, "secrets"]) => change_secrets(state, call, client_id, body).await,
+        (&Method::PUT, ["apps", client_id, "certificates"]) => change_certificates(state, call, client_id, body).await,
+        (&Method::POST, ["issuers", name, "token"]) => issue(state, call, name, body).await,
         (&Method::POST, ["apps", client_id, "revoke"]) => done_if(state.withdraw_consent(client_id)),
         (&Method::GET, ["bounces"]) => json_reply(StatusCode::OK, &json!({"bounces": state.bounces.all()})),
         (&Method::GET, ["bounces", id, "raw"]) => {
@@ -174,6 +183,37 @@ fn clear(state: &State) -> Reply {
     state.bounces.clear();
     state.journal.clear();
     reply(StatusCode::NO_CONTENT, "", Bytes::new())
+}
+
+async fn change_secrets(state: &State, call: &Call, client_id: &str, body: Incoming) -> Reply {
+    match read_json::<Vec<Secret>>(call, body).await {
+        Ok(secrets) => done_if(state.change_credentials(client_id, |credentials| credentials.secrets = secrets)),
+        Err(complaint) => refused(&complaint),
+    }
+}
+
+async fn change_certificates(state: &State, call: &Call, client_id: &str, body: Incoming) -> Reply {
+    let sources = match read_json::<Vec<Certificate>>(call, body).await {
+        Ok(sources) => sources,
+        Err(complaint) => return refused(&complaint),
+    };
+    match read_certificates(&sources) {
+        Ok(certificates) => {
+            done_if(state.change_credentials(client_id, |credentials| credentials.certificates = certificates))
+        }
+        Err(complaint) => refused(&complaint),
+    }
+}
+
+async fn issue(state: &State, call: &Call, name: &str, body: Incoming) -> Reply {
+    let order: WorkloadToken = match read_json(call, body).await {
+        Ok(order) => order,
+        Err(complaint) => return refused(&complaint),
+    };
+    match issuer::issue(state, &call.origin(), name, &order) {
+        Ok(token) => json_reply(StatusCode::OK, &json!({ "token": token })),
+        Err(error) => json_reply(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": error })),
+    }
 }
 
 fn done_if(is_found: bool) -> Reply {

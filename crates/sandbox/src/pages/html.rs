@@ -134,6 +134,7 @@ fn overview(state: &State, call: &Call) -> Overview {
 
 fn app_view(app: &crate::directory::App) -> AppView {
     let settings = &app.settings;
+    let credentials = app.credentials();
     AppView {
         name: settings.name.clone(),
         client_id: settings.client_id.clone(),
@@ -142,8 +143,8 @@ fn app_view(app: &crate::directory::App) -> AppView {
         redirect_uris: list_or_none(&settings.redirect_uris),
         is_public: settings.allow_public_client,
         // A sandbox's secrets are there to be copied.
-        secrets: settings.secrets.iter().map(|secret| secret.value.clone()).collect(),
-        certificates: app.certificates.len(),
+        secrets: credentials.secrets.iter().map(|secret| secret.value.clone()).collect(),
+        certificates: credentials.certificates.len(),
     }
 }
 

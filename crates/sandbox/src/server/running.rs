@@ -7,8 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::config::{Certificate, Secret};
+use crate::credentials::read_certificates;
 use crate::entra::{Grant, Proof, claims};
 use crate::faults::Fault;
+use crate::issuer::{self, WorkloadToken};
 use crate::journal::{Delivery, RequestRecord, Stats, TokenRecord};
 use crate::mailbox::{Folder, StoredMessage, delivered_copy};
 use crate::pages;
@@ -134,6 +137,25 @@ impl Running {
     /// such user.
     pub fn revoke_user(&self, upn: &str) -> bool {
         self.state.revoke_user(upn)
+    }
+
+    /// Puts other secrets in place of an app's, at once. `false` if there is no such app.
+    pub fn change_secrets(&self, client_id: &str, secrets: &[&str]) -> bool {
+        let secret = |value: &&str| Secret { value: (*value).to_owned(), expires: None };
+        let secrets = secrets.iter().map(secret).collect();
+        self.state.change_credentials(client_id, |credentials| credentials.secrets = secrets)
+    }
+
+    /// Puts other certificates in place of an app's, at once. `false` if there is no such app, or one cannot be read.
+    pub fn change_certificates(&self, client_id: &str, pems: &[&str]) -> bool {
+        let sources: Vec<Certificate> = pems.iter().map(|pem| Certificate::Pem((*pem).to_owned())).collect();
+        read_certificates(&sources)
+            .is_ok_and(|read| self.state.change_credentials(client_id, |credentials| credentials.certificates = read))
+    }
+
+    /// A token of the identity provider `/issuer/{name}`; `None` if no key can be made.
+    pub fn workload_token(&self, name: &str, order: &WorkloadToken) -> Option<String> {
+        issuer::issue(&self.state, &self.base_url, name, order).ok()
     }
 
     /// All token requests kept, oldest first.

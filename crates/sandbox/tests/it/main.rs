@@ -23,11 +23,17 @@ mod drafts;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod federation;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod looking_in;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod refreshing;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod send_mail;
 #[cfg(test)]

@@ -76,6 +76,7 @@ pub(super) const KNOWN: &[(u32, &str, &str)] = &[
         "expired_token",
         "The provided value for the input parameter 'device_code' is not valid. This device code has expired.",
     ),
+    (70021, "invalid_client", "No matching federated identity record found for presented assertion."),
     (
         90002,
         "invalid_request",
@@ -124,6 +125,9 @@ pub(super) const KNOWN: &[(u32, &str, &str)] = &[
     (700_030, "invalid_client", "Invalid certificate."),
     (700_051, "unsupported_response_type", "The response_type is not enabled for the application."),
     (700_082, "invalid_grant", "The refresh token has expired due to inactivity."),
+    (700_211, "invalid_client", "No matching federated identity record found for presented assertion issuer."),
+    (700_212, "invalid_client", "No matching federated identity record found for presented assertion audience."),
+    (700_213, "invalid_client", "No matching federated identity record found for presented assertion subject."),
     (900_144, "invalid_request", "The request body must contain a parameter that is missing."),
     (900_561, "invalid_request", "The endpoint only accepts POST requests."),
     (
