@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use settings::OnUncertain;
 use store::{AttemptReport, Claim, Explanation, MessageState, RecipientOutcome, Store, StoreError};
 
+use crate::outdated::{end_outdated_rest, judge_again};
 use crate::rest::Rest;
 use crate::retry::after;
 use crate::{Clock, Delivery, LaneVerdict, Limits, Transport, Upstreams, Verdict};
@@ -44,8 +45,10 @@ impl Deliverer {
         let verdict =
             if claim.message.expires_at <= now { expired(&claim) } else { self.deliver(&*transport, &claim).await };
         metrics::histogram!("postern_attempt_seconds").record(started.elapsed().as_secs_f64());
+        let verdict = judge_again(verdict, &*self.upstreams, &claim, &transport);
         let is_unreadable = verdict.is_unreadable;
         rest.take_in(&*self.store, &self.limits, verdict.lane, verdict.explanation.as_ref(), (self.clock)()).await;
+        end_outdated_rest(rest, &*self.store, &*self.upstreams, &claim, &transport).await;
         let report = self.report(&claim, verdict, transport.on_uncertain());
         log_end(&claim, &report);
         let (explanation, due_at) = (report.explanation.clone(), report.due_at);

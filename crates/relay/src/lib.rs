@@ -16,6 +16,7 @@ mod attempt;
 mod config;
 mod housekeeping;
 mod lane;
+mod outdated;
 mod reroute;
 mod rest;
 mod retry;

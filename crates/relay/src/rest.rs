@@ -48,6 +48,16 @@ impl Rest {
         Ok(())
     }
 
+    /// It waits for an administrator.
+    pub(crate) fn needs_administrator(&self) -> bool {
+        self.state().pause.as_ref().is_some_and(|pause| pause.needs_administrator)
+    }
+
+    /// Ends it, whatever it was for.
+    pub(crate) async fn give_up(&self, store: &dyn Store) {
+        self.change(store, None).await;
+    }
+
     /// Draws the consequence of an attempt for the lane.
     pub(crate) async fn take_in(
         &self,

@@ -47,6 +47,11 @@ pub trait Upstreams: Send + Sync + fmt::Debug {
 
     fn header_from_policy(&self) -> FromPolicy;
 
+    /// Whether the settings have changed since `transport` was found for this connection.
+    fn has_replaced(&self, _connection: &ConnectionId, _transport: &Arc<dyn Transport>) -> bool {
+        false
+    }
+
     /// Somebody may have signed in for a delegated connection: tokens of earlier sign-ins are no longer used. Returns the
     /// connections of which so.
     async fn notice_sign_ins(&self) -> Vec<ConnectionId> {

@@ -257,6 +257,13 @@ impl Upstreams for Connections {
         self.settings().emails.from_policy
     }
 
+    fn has_replaced(&self, id: &ConnectionId, transport: &Arc<dyn Transport>) -> bool {
+        let settings = self.settings();
+        let all = self.built();
+        // A connection that is gone or cannot be built has no transport, and its lane finds that out by itself.
+        all.get(id).is_some_and(|built| !Arc::ptr_eq(&built.transport, transport) || !built.is_current(&settings))
+    }
+
     async fn notice_sign_ins(&self) -> Vec<ConnectionId> {
         let mut noticed = Vec::new();
         for (connection, tokens) in self.delegated() {
