@@ -33,6 +33,8 @@ pub struct Network {
     pub no_proxy: Vec<String>,
     /// Certificates trusted besides the system's, PEM.
     pub ca_bundle_pem: Option<Vec<u8>>,
+    /// Our own name, where one has to be said (EHLO); `None`: the address of our end.
+    pub hostname: Option<String>,
     /// For one connection: name, proxy, TLS. A host that is there answers within a second or two; some proxies take several.
     pub connect_timeout: Duration,
     /// Idle connections are closed after this. Shorter than what the far side keeps, because a connection that is closed
@@ -48,6 +50,7 @@ impl Default for Network {
             proxy: None,
             no_proxy: Vec::new(),
             ca_bundle_pem: None,
+            hostname: None,
             connect_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
             idle_per_host: 64,

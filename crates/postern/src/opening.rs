@@ -107,6 +107,7 @@ pub(crate) fn network(config: &Config) -> Result<Network, Failure> {
         proxy: config.proxy.url.clone(),
         no_proxy: config.proxy.no_proxy.clone(),
         ca_bundle_pem,
+        hostname: Some(config.hostname()),
         ..Network::default()
     })
 }

@@ -31,6 +31,6 @@ pub use graph::{Network, NetworkError};
 pub use reroute::reroute_waiting;
 pub use retry::Backoff;
 pub use supervisor::{Relay, Running};
-pub use transport::{Delivery, SmtpFacts, Transport, Upstreams};
-pub use upstream::{Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, test_smtp};
+pub use transport::{Delivery, SmtpFacts, TestLetter, Transport, Upstreams};
+pub use upstream::{Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, send_test_smtp, test_smtp};
 pub use verdict::{LaneVerdict, Verdict};

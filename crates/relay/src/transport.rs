@@ -15,7 +15,7 @@ use store::{Claim, Store};
 use crate::{UpstreamError, Verdict};
 
 pub(crate) use graph::GraphTransport;
-pub use smtp::SmtpFacts;
+pub use smtp::{SmtpFacts, TestLetter};
 pub(crate) use smtp::{SmtpTransport, Target};
 
 /// All that a transport may look at while it carries one attempt.

@@ -22,7 +22,7 @@ use crate::{Clock, Network, Transport, Upstreams};
 use tokens::Quiets;
 
 pub use network::network_of;
-pub use smtp::test_smtp;
+pub use smtp::{send_test_smtp, test_smtp};
 pub use tokens::{application, mail_scope};
 
 /// Why a connection cannot be used as it is set up. An administrator must act.

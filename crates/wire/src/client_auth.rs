@@ -28,6 +28,13 @@ pub fn xoauth2_response(user: &str, token: &str) -> Zeroizing<String> {
     encoded(&Zeroizing::new(format!("user={user}\x01auth=Bearer {token}\x01\x01")))
 }
 
+/// The same by RFC 7628, with the user as authorization identity.
+pub fn oauthbearer_response(user: &str, token: &str) -> Zeroizing<String> {
+    // RFC 5801 §4: these two are the syntax's own.
+    let user = user.replace('=', "=3D").replace(',', "=2C");
+    encoded(&Zeroizing::new(format!("n,a={user},\x01auth=Bearer {token}\x01\x01")))
+}
+
 /// Whether the AUTH line may carry the initial response.
 pub fn fits_auth_line(mechanism: &str, initial_response: &str) -> bool {
     "AUTH  \r\n".len() + mechanism.len() + initial_response.len() <= MAX_COMMAND_OCTETS
@@ -66,6 +73,13 @@ mod tests {
             xoauth2_response("test@contoso.onmicrosoft.com", token).as_str(),
             "dXNlcj10ZXN0QGNvbnRvc28ub25taWNyb3NvZnQuY29tAWF1dGg9QmVhcmVyIEV3QkFBbDNCQUFVRkZwVUFvN0ozVmUwYmpMQldaV0NjbFJDM0VvQUEBAQ=="
         );
+    }
+
+    #[test]
+    fn oauthbearer_is_as_the_rfc_has_it() {
+        let response = oauthbearer_response("us=er,x@b.test", "T");
+        let text = BASE64_STANDARD.decode(response.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "n,a=us=3Der=2Cx@b.test,\x01auth=Bearer T\x01\x01");
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod sasl;
 mod xtext;
 
 pub use client::{Capabilities, DotStuffer, Extension, auth_line, ehlo_line, helo_line, mail_line, rcpt_line};
-pub use client_auth::{fits_auth_line, login_responses, plain_response, xoauth2_response};
+pub use client_auth::{fits_auth_line, login_responses, oauthbearer_response, plain_response, xoauth2_response};
 pub use command::{Command, CommandError, MailCommand, parse_command};
 pub use data::{DataFault, DataReader, LineEndings};
 pub use line::{LineFault, LineReader, LineStep};

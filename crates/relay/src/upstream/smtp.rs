@@ -11,7 +11,7 @@ use store::{Explanation, Store};
 
 use super::tokens::{self, Quiets};
 use super::{Built, Connections, UpstreamError, cloud, network_of, tenant_of};
-use crate::transport::{SmtpFacts, SmtpTransport, Target};
+use crate::transport::{SmtpFacts, SmtpTransport, Target, TestLetter};
 use crate::{Clock, Network, Transport};
 
 impl Connections {
@@ -85,12 +85,34 @@ pub async fn test_smtp(
     network: &Network,
     mailbox: Option<&Address>,
 ) -> Result<SmtpFacts, Explanation> {
+    probe(settings, id, (store, network), mailbox, None).await
+}
+
+/// The same, and hands one message in, past the queue. [`SmtpFacts::accepted`] then holds what the server said to it.
+pub async fn send_test_smtp(
+    settings: &Settings,
+    id: &ConnectionId,
+    store: &Arc<dyn Store>,
+    network: &Network,
+    mailbox: Option<&Address>,
+    letter: &TestLetter,
+) -> Result<SmtpFacts, Explanation> {
+    probe(settings, id, (store, network), mailbox, Some(letter)).await
+}
+
+async fn probe(
+    settings: &Settings,
+    id: &ConnectionId,
+    (store, network): (&Arc<dyn Store>, &Network),
+    mailbox: Option<&Address>,
+    letter: Option<&TestLetter>,
+) -> Result<SmtpFacts, Explanation> {
     let connection = settings.connection(id).ok_or_else(|| UpstreamError::UnknownConnection.explanation())?;
     if mailbox.is_none() && takes_tokens(connection) {
         return Err(no_mailbox());
     }
     let transport = to_test(settings, connection, store, network).map_err(|error| error.explanation())?;
-    transport.probe(mailbox).await
+    transport.probe(mailbox, letter).await
 }
 
 fn to_test(
@@ -105,11 +127,11 @@ fn to_test(
     match connection.service {
         Service::SmtpServer => {
             let tokens = issuer(settings, connection)?.map(tokens).transpose()?;
-            server(connection, &**store, tokens, &network, None)
+            server(connection, &**store, tokens, &network, network.hostname.clone())
         }
         Service::Exchange => {
             let tenant = tenant_of(settings, connection)?;
-            exchange(connection, tenant, tokens(tenant)?, &network, None)
+            exchange(connection, tenant, tokens(tenant)?, &network, network.hostname.clone())
         }
         Service::GraphApi => Err(UpstreamError::UnsupportedService(Service::GraphApi)),
     }

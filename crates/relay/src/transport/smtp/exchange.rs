@@ -13,6 +13,8 @@ pub(super) enum Class {
     Configuration,
     /// Slower.
     Throttled,
+    /// This message later; the others have nothing to do with it.
+    Later,
     /// Tomorrow.
     Quota,
     /// This message, and only this, cannot go.
@@ -49,9 +51,13 @@ impl Known {
     }
 }
 
+/// Where Microsoft takes mail: submission in all clouds, high volume e-mail, and the MX hosts that connectors use.
+const MICROSOFTS_HOSTS: [&str; 5] = [".office365.com", ".office365.us", ".outlook.com", ".outlook.cn", ".mx.microsoft"];
+
 /// The row that knows `reply`, if the server is Exchange Online. The first one wins: sentences before bare codes.
 pub(super) fn recognise(reply: &ServerReply, scene: &Scene<'_>) -> Option<&'static Known> {
-    if scene.service != Service::Exchange && !scene.host.to_ascii_lowercase().contains(".office365.") {
+    let host = scene.host.to_ascii_lowercase();
+    if scene.service != Service::Exchange && !MICROSOFTS_HOSTS.iter().any(|domain| host.ends_with(domain)) {
         return None;
     }
     let text = reply.text().to_ascii_lowercase();
@@ -71,9 +77,12 @@ const fn row(
 const EXCHANGE: (Class, Who) = (Class::Configuration, Who::ExchangeAdministrator);
 const ENTRA: (Class, Who) = (Class::Configuration, Who::EntraAdministrator);
 const SLOWER: (Class, Who) = (Class::Throttled, Who::Nobody);
+const LATER: (Class, Who) = (Class::Later, Who::Nobody);
+const GATEWAY: (Class, Who) = (Class::Configuration, Who::GatewayAdministrator);
+const SENDER: (Class, Who) = (Class::SendAs, Who::ExchangeAdministrator);
 const USED_UP: (Class, Who) = (Class::Quota, Who::ExchangeAdministrator);
 
-static KNOWN: [Known; 24] = [
+pub(super) static KNOWN: [Known; 38] = [
     row(
         Some((7, 139)),
         "disabled for the tenant",
@@ -113,7 +122,7 @@ static KNOWN: [Known; 24] = [
     row(
         Some((7, 139)),
         "credentials were incorrect",
-        (Class::Configuration, Who::GatewayAdministrator),
+        GATEWAY,
         "User name or password is wrong.",
         "Enter them again in the Service Connection.",
     ),
@@ -151,7 +160,7 @@ static KNOWN: [Known; 24] = [
     row(
         Some((7, 60)),
         "",
-        (Class::SendAs, Who::ExchangeAdministrator),
+        SENDER,
         "The mailbox has no right to send as this address.",
         "Grant Send As: Add-RecipientPermission ADDRESS -Trustee MAILBOX -AccessRights SendAs. Or set the From policy to \
          'rewrite'.",
@@ -159,7 +168,7 @@ static KNOWN: [Known; 24] = [
     row(
         None,
         "sendasdenied",
-        (Class::SendAs, Who::ExchangeAdministrator),
+        SENDER,
         "The mailbox has no right to send as the address in From.",
         "Grant Send As: Add-RecipientPermission ADDRESS -Trustee MAILBOX -AccessRights SendAs. Or set the From policy to \
          'rewrite'.",
@@ -180,10 +189,24 @@ static KNOWN: [Known; 24] = [
     ),
     row(
         Some((2, 2)),
+        "submission quota exceeded",
+        USED_UP,
+        "The mailbox has sent to 10,000 recipients within 24 hours.",
+        "Wait, spread the mail over more mailboxes, or use a service made for bulk mail.",
+    ),
+    row(
+        Some((2, 2)),
         "mailbox full",
         EXCHANGE,
         "The mailbox is full: every message sent is kept in its Sent Items.",
         "Empty Sent Items, set a retention policy, or enlarge the mailbox.",
+    ),
+    row(
+        None,
+        "recipient thread limit exceeded",
+        LATER,
+        "The recipient's mailbox takes no more mail at this moment.",
+        "Nothing: it is tried again by itself.",
     ),
     row(
         None,
@@ -247,5 +270,89 @@ static KNOWN: [Known; 24] = [
         EXCHANGE,
         "The sender's domain is not registered in the organisation.",
         "Add the domain in the Microsoft 365 admin center, or send from an address of a domain that is.",
+    ),
+    row(
+        Some((6, 11)),
+        "",
+        (Class::Message, Who::GatewayAdministrator),
+        "A line of the message ended in a bare line feed when it arrived. Postern sends none, so something between changed it.",
+        "Look for a proxy or a filter that reads the session, and take it out of the way.",
+    ),
+    row(
+        Some((5, 3)),
+        "",
+        LATER,
+        "The message has more recipients than Exchange takes at once.",
+        "Nothing: the others are sent another copy.",
+    ),
+    row(
+        None,
+        "invalid xoauth2 argument",
+        GATEWAY,
+        "Exchange did not understand who signs in: the mailbox's name is no address it knows how to read.",
+        "Enter the mailbox's primary address as the mailbox of the route or the Emails settings.",
+    ),
+    row(
+        Some((7, 142)),
+        "",
+        SLOWER,
+        "The token ends too soon for high volume e-mail, which wants twenty minutes more.",
+        "Nothing: a new token is asked for by itself.",
+    ),
+    row(
+        Some((7, 143)),
+        "",
+        SLOWER,
+        "The token has ended.",
+        "Nothing: a new token is asked for by itself. If it stays so, set the clock of this machine.",
+    ),
+    row(
+        Some((7, 144)),
+        "",
+        ENTRA,
+        "The token lacks the permission that high volume e-mail asks for.",
+        "Grant the application permission Mail.Send of 'Office 365 Exchange Online' with admin consent.",
+    ),
+    row(
+        Some((7, 240)),
+        "",
+        EXCHANGE,
+        "The application is not let in to high volume e-mail.",
+        "Add-HVEAppAccess with the application's id; it takes some minutes.",
+    ),
+    row(
+        Some((2, 240)),
+        "",
+        EXCHANGE,
+        "The mailbox is no account of high volume e-mail.",
+        "Use an account made for it, or smtp.office365.com as the server.",
+    ),
+    row(
+        Some((7, 62)),
+        "",
+        SENDER,
+        "High volume e-mail takes mail from the account's own address alone.",
+        "Set the From policy to 'rewrite', and let the account be the mailbox.",
+    ),
+    row(
+        Some((6, 241)),
+        "",
+        SENDER,
+        "High volume e-mail takes mail from the account's own address alone.",
+        "Set the From policy to 'rewrite', and let the account be the mailbox.",
+    ),
+    row(
+        Some((7, 64)),
+        "",
+        EXCHANGE,
+        "No connector of the organisation knows this machine, so that it may not relay.",
+        "Make an inbound connector with this machine's address or certificate, or sign in to smtp.office365.com.",
+    ),
+    row(
+        Some((7, 68)),
+        "",
+        EXCHANGE,
+        "The organisation takes no mail of its own domains from machines that no connector knows.",
+        "Make an inbound connector with this machine's address or certificate, or sign in to smtp.office365.com.",
     ),
 ];

@@ -21,6 +21,8 @@ pub(super) struct Scene<'a> {
     pub(super) service: Service,
     /// The message's reverse-path is the mailbox's own address.
     pub(super) sends_as_mailbox: bool,
+    /// It is a token that proves who we are, not a password.
+    pub(super) signs_in_by_token: bool,
 }
 
 /// The reply's code and text.
@@ -52,7 +54,11 @@ pub(super) fn failure(failure: &Failure, scene: &Scene<'_>) -> Explanation {
                 [] => "It offers no AUTH at all.".to_owned(),
                 offered => format!("It offers {}.", offered.join(", ")),
             },
-            "Look whether AUTH wants TLS or another port there; without a user name none is tried.",
+            if scene.signs_in_by_token {
+                "Look whether it takes XOAUTH2 or OAUTHBEARER, and whether that wants TLS or another port there."
+            } else {
+                "Look whether AUTH wants TLS or another port there; without a user name none is tried."
+            },
             Who::GatewayAdministrator,
         ),
         Cause::Token(error) => {
@@ -97,14 +103,14 @@ fn said(reply: &ServerReply, what: &str, (step, scene): (Step, &Scene<'_>)) -> E
     let words = if let Some(known) = exchange::recognise(reply, scene) {
         explanation(what, known.why.to_owned(), known.fix, known.who)
     } else {
-        let (why, fix, who) = reasons(step, reply);
+        let (why, fix, who) = reasons(step, reply, scene);
         explanation(what, why.to_owned(), fix, who)
     };
     Explanation { code: Some(code(reply)), ..words }
 }
 
 /// What a reply means wherever it comes from, by its step and its status code (RFC 3463).
-fn reasons(step: Step, reply: &ServerReply) -> (&'static str, &'static str, Who) {
+fn reasons(step: Step, reply: &ServerReply, scene: &Scene<'_>) -> (&'static str, &'static str, Who) {
     const WORDS: &str = "The server gives no other reason than its words.";
     if reply.severity() != Severity::Permanent {
         return ("It is a passing trouble, says the server.", "Nothing: it is tried again by itself.", Who::Nobody);
@@ -114,6 +120,12 @@ fn reasons(step: Step, reply: &ServerReply) -> (&'static str, &'static str, Who)
         (Step::Greeting | Step::Connect, ..) => (
             "The server takes no mail from here, or none at all.",
             "Check host and port, and whether the server lets this machine in.",
+            Who::GatewayAdministrator,
+        ),
+        (Step::Auth, ..) if scene.signs_in_by_token => (
+            "The server does not take the token for this user: its audience or scope is another one, or the application may not \
+             open the mailbox.",
+            "Compare the connection's oauth_scope with what the server asks for, and see the server's log for its reasons.",
             Who::GatewayAdministrator,
         ),
         (Step::Auth, ..) => (

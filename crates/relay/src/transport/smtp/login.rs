@@ -1,4 +1,4 @@
-//! AUTH: with a password by PLAIN or LOGIN, with a bearer token by XOAUTH2.
+//! AUTH: with a password by PLAIN or LOGIN, with a bearer token by XOAUTH2 or OAUTHBEARER.
 
 use secrecy::SecretString;
 use wire::{ServerReply, Severity};
@@ -14,12 +14,11 @@ pub(super) async fn log_in(session: &mut Session, login: &Login, user: &str) -> 
     match login {
         Login::None => Ok(()),
         Login::Password { user, password } => with_password(session, user, password).await,
-        Login::Token(tokens) => {
-            if !offers(session, "XOAUTH2") {
-                return Err(no_mechanism(session));
-            }
+        Login::Token { user: named, tokens } => {
+            let user = named.as_deref().unwrap_or(user);
+            let bearer = Bearer::offered(session).ok_or_else(|| no_mechanism(session))?;
             let token = tokens.token().await.map_err(no_token)?;
-            let end = with_token(session, user, token.expose()).await;
+            let end = with_token(session, bearer, user, token.expose()).await;
             let is_refused = matches!(&end, Err(failure) if failure.reply().is_some_and(|reply| reply.code == 535));
             if !is_refused || token.age() <= FRESH {
                 return end;
@@ -27,7 +26,45 @@ pub(super) async fn log_in(session: &mut Session, login: &Login, user: &str) -> 
             // Rights that were granted meanwhile are in the next token only.
             tokens.invalidate(&token);
             let token = tokens.token().await.map_err(no_token)?;
-            with_token(session, user, token.expose()).await
+            with_token(session, bearer, user, token.expose()).await
+        }
+    }
+}
+
+/// How a bearer token is said.
+#[derive(Debug, Clone, Copy)]
+enum Bearer {
+    Xoauth2,
+    /// RFC 7628
+    OauthBearer,
+}
+
+impl Bearer {
+    /// Exchange knows the first alone; servers that know both take either.
+    fn offered(session: &Session) -> Option<Self> {
+        [Self::Xoauth2, Self::OauthBearer].into_iter().find(|bearer| offers(session, bearer.name()))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Xoauth2 => "XOAUTH2",
+            Self::OauthBearer => "OAUTHBEARER",
+        }
+    }
+
+    fn response(self, user: &str, token: &str) -> Zeroizing<String> {
+        match self {
+            Self::Xoauth2 => wire::xoauth2_response(user, token),
+            Self::OauthBearer => wire::oauthbearer_response(user, token),
+        }
+    }
+
+    /// What is said to the reasons of a refusal, so that the refusal itself comes.
+    fn acknowledgement(self) -> &'static str {
+        match self {
+            Self::Xoauth2 => "",
+            // RFC 7628 §3.2.3: one control-A.
+            Self::OauthBearer => "AQ==",
         }
     }
 }
@@ -49,11 +86,11 @@ async fn with_password(session: &mut Session, user: &str, password: &SecretStrin
     authenticated(reply)
 }
 
-/// A refusal may come as a challenge with the reasons in base64; an empty answer to it brings the reply itself.
-async fn with_token(session: &mut Session, user: &str, token: &str) -> Result<(), Failure> {
-    let mut reply = initial(session, "XOAUTH2", &wire::xoauth2_response(user, token)).await?;
+/// A refusal may come as a challenge with the reasons in base64; an answer to it brings the reply itself.
+async fn with_token(session: &mut Session, bearer: Bearer, user: &str, token: &str) -> Result<(), Failure> {
+    let mut reply = initial(session, bearer.name(), &bearer.response(user, token)).await?;
     if reply.code == 334 {
-        reply = respond(session, "").await?;
+        reply = respond(session, bearer.acknowledgement()).await?;
     }
     authenticated(reply)
 }

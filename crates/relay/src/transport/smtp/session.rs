@@ -43,8 +43,18 @@ pub(crate) enum Login {
         user: String,
         password: SecretString,
     },
-    /// Bearer tokens; the user is the mailbox.
-    Token(TokenSource),
+    Token {
+        /// `None`: the mailbox.
+        user: Option<String>,
+        tokens: TokenSource,
+    },
+}
+
+impl Login {
+    /// The user is the mailbox, so that a session is good for one mailbox only.
+    pub(super) fn is_of_mailbox(&self) -> bool {
+        matches!(self, Self::Token { user: None, .. })
+    }
 }
 
 impl fmt::Debug for Target {

@@ -23,6 +23,10 @@ impl Target {
         !matches!(self.login, Login::None)
     }
 
+    pub(super) fn signs_in_by_token(&self) -> bool {
+        matches!(self.login, Login::Token { .. })
+    }
+
     /// The server of a connection of *SMTP Server*; with `tokens` it is signed in to with those.
     pub(crate) fn of_server(
         connection: &Connection,
@@ -33,7 +37,7 @@ impl Target {
     ) -> Result<Self, UpstreamError> {
         let server = connection.smtp.as_ref().ok_or(UpstreamError::NoServer)?;
         let login = match (tokens, &server.username, &server.password) {
-            (Some(tokens), ..) => Login::Token(tokens),
+            (Some(tokens), user, _) => Login::Token { user: user.clone(), tokens },
             (None, Some(user), Some(sealed)) => {
                 let field = SecretField { table: "connection", id: connection.id.0.clone(), field: "password" };
                 Login::Password { user: user.clone(), password: keys.open(&field, sealed)? }
@@ -52,7 +56,7 @@ impl Target {
     ) -> Result<Self, UpstreamError> {
         let named = cloud.smtp.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
         let address = named.unwrap_or((&cloud.smtp, SUBMISSION_PORT));
-        target(address, Security::StartTls, Login::Token(tokens), network, hostname)
+        target(address, Security::StartTls, Login::Token { user: None, tokens }, network, hostname)
     }
 }
 

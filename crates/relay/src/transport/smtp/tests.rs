@@ -1,5 +1,6 @@
 //! Dialogs with a scripted server: what each reply, and each silence, means for recipients and lane.
 
+mod offers;
 mod peer;
 mod protection;
 mod sentences;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use mail::{Address, BodyType, EnhancedStatus, Envelope, MessageId, ReversePath};
+use mail::{Address, EnhancedStatus, Envelope, MessageId, ReversePath};
 use secrecy::SecretString;
 use settings::{Connection, ConnectionId, FromPolicy, RoutedTo, Security, Service};
 use store::model::ModelStore;
@@ -344,66 +345,4 @@ async fn a_proxy_that_refuses_is_named_with_its_answer_and_the_cure() {
         assert!(words.why.contains(&address.to_string()) && words.why.contains(why), "{words:?}");
         assert!(words.why.contains(answer) && words.fix.contains(fix), "{words:?}");
     }
-}
-
-#[tokio::test]
-async fn what_the_server_does_not_offer_to_carry_is_refused_with_words_and_not_sent() {
-    let eight_bit = [MESSAGE, "grün\r\n".as_bytes()].concat();
-    for (offers, raw, recipients, expected) in [
-        (&["SIZE 50"][..], MESSAGE, "a@x.test", Some((3, 4))),
-        (&[], eight_bit.as_slice(), "a@x.test", Some((6, 3))),
-        (&["8BITMIME"], eight_bit.as_slice(), "a@x.test", None),
-        (&["8BITMIME"], MESSAGE, "ü@x.test", Some((6, 7))),
-        (&["8BITMIME", "SMTPUTF8"], MESSAGE, "ü@x.test", None),
-    ] {
-        let peer = Peer::start(Script::new(offers)).await;
-        let verdict = Bench::plain(&peer).send_as(raw, envelope(&[recipients])).await;
-        let outcome = expected.map_or(RecipientOutcome::Accepted, |(subject, detail)| refused(subject, detail));
-        assert_eq!(verdict.outcomes, [outcome], "{offers:?}");
-        assert_eq!(peer.heard(|heard| heard.messages.len()), usize::from(expected.is_none()), "{offers:?}");
-        assert_eq!(peer.commands("MAIL") > 0, expected.is_none());
-    }
-}
-
-#[tokio::test]
-async fn what_was_asked_of_reports_is_passed_on_where_the_server_offers_to_take_it() {
-    for (offers, asked) in [(&ALL[..], true), (&[], false)] {
-        let peer = Peer::start(Script::new(offers)).await;
-        let mut envelope = envelope(&["a@x.test"]);
-        envelope.envelope_id = Some("job 7".to_owned());
-        envelope.recipients[0].notify = Some(mail::DsnNotify { success: true, failure: true, delay: false });
-        let verdict = Bench::plain(&peer).send_as(MESSAGE, envelope).await;
-        assert_eq!(verdict.outcomes, [RecipientOutcome::Accepted]);
-        assert_eq!(peer.commands("RCPT TO:<a@x.test> NOTIFY=SUCCESS,FAILURE") == 1, asked);
-        let mail = peer.heard(|heard| heard.lines.iter().find(|line| line.starts_with("MAIL")).unwrap().clone());
-        assert_eq!(mail.contains(" ENVID=job+207"), asked, "{mail}");
-    }
-}
-
-#[tokio::test]
-async fn what_the_content_is_decides_what_is_said_of_it() {
-    let peer = Peer::start(Script::new(&ALL)).await;
-    let bench = Bench::plain(&peer);
-    let eight_bit = [MESSAGE, "grün\r\n".as_bytes()].concat();
-    bench.send_as(&eight_bit, envelope(&["a@x.test"])).await; // the client said nothing
-    bench.send_as(MESSAGE, Envelope { body: BodyType::EightBitMime, ..envelope(&["a@x.test"]) }).await;
-    let said: Vec<bool> = peer.heard(|heard| {
-        heard.lines.iter().filter(|line| line.starts_with("MAIL")).map(|line| line.contains("BODY=8BITMIME")).collect()
-    });
-    assert_eq!(said, [true, false]);
-}
-
-#[tokio::test]
-async fn a_server_of_before_ehlo_is_spoken_to_in_its_tongue() {
-    let peer = Peer::start(Script::new(&[]).on("EHLO", "502 5.5.1 what").on("HELO", "250 hello")).await;
-    assert_eq!(Bench::plain(&peer).send(&["a@x.test"]).await.lane, LaneVerdict::Go);
-}
-
-#[tokio::test]
-async fn a_test_of_a_connection_says_what_the_server_offers_and_sends_nothing() {
-    let peer = Peer::start(Script::new(&["SIZE 1000", "8BITMIME", "PIPELINING"])).await;
-    let facts = Bench::plain(&peer).transport.probe(None).await.unwrap();
-    assert_eq!((facts.max_message_bytes, facts.tls, facts.authenticated), (Some(1000), false, false));
-    assert_eq!(facts.lacks, ["SMTPUTF8", "DSN"]);
-    assert_eq!((peer.commands("QUIT"), peer.commands("MAIL")), (1, 0));
 }

@@ -162,8 +162,10 @@ async fn content(session: &mut Session, message: &mut Outgoing) -> Result<End, F
     let mut stuffer = DotStuffer::default();
     let (mut piece, mut out) = (Vec::new(), Vec::new());
     let mut read: u64 = 0;
+    let unread = |error| Failure::new(Step::Body, Cause::Body(error));
+    let mut reading = message.read().await.map_err(unread)?;
     loop {
-        message.next(&mut piece).await.map_err(|error| Failure::new(Step::Body, Cause::Body(error)))?;
+        reading.next(&mut piece).await.map_err(unread)?;
         if piece.is_empty() {
             break;
         }

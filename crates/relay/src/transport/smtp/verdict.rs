@@ -6,6 +6,7 @@ use wire::{ServerReply, Severity};
 
 use super::exchange::{self, Class};
 use super::explain::{self, Scene};
+use super::fit;
 use super::message::is_unreadable;
 use super::transaction::{End, Ended};
 use super::trouble::{Cause, Failure, Step};
@@ -42,6 +43,21 @@ pub(super) fn of_end(ended: &Ended, recipients: &[&Address], scene: &Scene<'_>) 
     verdict
 }
 
+/// The verdict of all recipients of an attempt, from that of those whom the server was told; `told` has one entry for each.
+pub(super) fn with_untold(mut verdict: Verdict, told: &[bool]) -> Verdict {
+    if told.iter().all(|is_told| *is_told) {
+        return verdict;
+    }
+    let (status, words) = fit::untellable("An address of the envelope");
+    // Only where nobody else was refused is the refusal one of this way alone.
+    verdict.is_beyond_the_way = !verdict.outcomes.iter().any(|it| matches!(it, RecipientOutcome::Refused(_)));
+    let mut outcomes = std::mem::take(&mut verdict.outcomes).into_iter();
+    let of_one = |is_told: &bool| if *is_told { outcomes.next() } else { Some(RecipientOutcome::Refused(status)) };
+    verdict.outcomes = told.iter().filter_map(of_one).collect();
+    verdict.explanation.get_or_insert(words);
+    verdict
+}
+
 /// Nothing was sent, for all recipients alike.
 pub(super) fn of_failure(failure: &Failure, count: usize, scene: &Scene<'_>) -> Verdict {
     let (outcome, lane) = match &failure.cause {
@@ -67,6 +83,7 @@ fn meaning(reply: &ServerReply, scene: &Scene<'_>) -> (RecipientOutcome, LaneVer
         return match known.class(scene) {
             Class::Configuration => (RecipientOutcome::Deferred, LaneVerdict::NeedsAdministrator),
             Class::Throttled => (RecipientOutcome::Deferred, LaneVerdict::Throttled(None)),
+            Class::Later => (RecipientOutcome::Deferred, LaneVerdict::MessageOnly),
             Class::Quota => (RecipientOutcome::Deferred, LaneVerdict::QuotaUsedUp(None)),
             Class::Message | Class::SendAs => (RecipientOutcome::Refused(status_of(reply)), LaneVerdict::MessageOnly),
         };
@@ -104,7 +121,7 @@ fn session_meaning(reply: &ServerReply, scene: &Scene<'_>) -> LaneVerdict {
         Some(Class::Quota) => LaneVerdict::QuotaUsedUp(None),
         Some(Class::Configuration | Class::Message | Class::SendAs) => LaneVerdict::NeedsAdministrator,
         None if reply.severity() == Severity::Permanent => LaneVerdict::NeedsAdministrator,
-        Some(Class::Throttled) | None => LaneVerdict::Throttled(None),
+        Some(Class::Throttled | Class::Later) | None => LaneVerdict::Throttled(None),
     }
 }
 

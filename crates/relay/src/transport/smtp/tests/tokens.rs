@@ -30,7 +30,7 @@ async fn source(token: &str) -> TokenSource {
 }
 
 async fn bench(peer: &Peer, token: &str) -> Bench {
-    let login = Login::Token(source(token).await);
+    let login = Login::Token { user: None, tokens: source(token).await };
     Bench::of(target(peer.port, Security::None, login, &Network::default()), Service::Exchange)
 }
 
@@ -89,4 +89,32 @@ async fn a_token_refused_in_its_old_age_is_replaced_and_a_fresh_one_is_believed(
         assert_eq!(bench.send(&["a@x.test"]).await.lane, lane, "waits: {waits}");
         assert_eq!(peer.commands("AUTH"), spoken, "waits: {waits}");
     }
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_is_told_the_user_of_the_connection_or_the_mailbox() {
+    for (named, user) in [(Some("relay"), "relay"), (None, "noreply@contoso.test")] {
+        let peer = Peer::start(Script::new(&OFFERS)).await;
+        let login = Login::Token { user: named.map(str::to_owned), tokens: source("T").await };
+        let target = target(peer.port, Security::None, login, &Network::default());
+        let bench = Bench::of(target, Service::SmtpServer);
+        assert_eq!(bench.send(&["a@x.test"]).await.lane, LaneVerdict::Go);
+        let said = format!("AUTH XOAUTH2 {}", wire::xoauth2_response(user, "T").as_str());
+        assert!(peer.heard(|heard| heard.lines.contains(&said)), "as {user}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_the_registered_mechanism_alone_is_spoken_to_in_it() {
+    let script = Script::new(&["AUTH PLAIN OAUTHBEARER"])
+        .on("AUTH", "334 eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=")
+        .on("AQ==", "535 5.7.8 Authentication failed");
+    let peer = Peer::start(script).await;
+    let login = Login::Token { user: None, tokens: source("T").await };
+    let target = target(peer.port, Security::None, login, &Network::default());
+    let verdict = Bench::of(target, Service::SmtpServer).send(&["a@x.test"]).await;
+    assert_eq!((verdict.lane, verdict.outcomes[0]), (LaneVerdict::NeedsAdministrator, RecipientOutcome::Deferred));
+    assert!(verdict.explanation.unwrap().fix.contains("oauth_scope"));
+    let said = format!("AUTH OAUTHBEARER {}", wire::oauthbearer_response("noreply@contoso.test", "T").as_str());
+    assert!(peer.heard(|heard| heard.lines.contains(&said)));
 }
