@@ -96,6 +96,15 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
+    pub fn subject_line(&self) -> &'static str {
+        words::subject(self.action)
+    }
+
+    /// Of the notification itself, with angle brackets.
+    pub fn message_id(&self) -> String {
+        format!("<{}@{}>", self.id, ascii_text(self.reporting_mta))
+    }
+
     /// Header and body with CRLF line ends. The header block of what is returned is taken as it is; it may hold octets
     /// beyond ASCII.
     pub fn to_mime(&self) -> Vec<u8> {
@@ -133,13 +142,12 @@ impl Report<'_> {
 
     fn header(&self, boundary: &str) -> String {
         let mut header = String::new();
-        let host = ascii_text(self.reporting_mta);
         let mut field = |name: &str, value: &str| header.push_str(&folded(name, value));
         field("From", &format!("Mail Delivery System <{}>", self.from));
         field("To", &format!("<{}>", self.to));
-        field("Subject", words::subject(self.action));
+        field("Subject", self.subject_line());
         field("Date", &date_time(self.at));
-        field("Message-ID", &format!("<{}@{host}>", self.id));
+        field("Message-ID", &self.message_id());
         if let Some(id) = self.internet_message_id.map(ascii_text).filter(|id| id.starts_with('<')) {
             field("In-Reply-To", &id);
             field("References", &id);
