@@ -5,10 +5,12 @@
 //!      │         │         │       │ ▲ └─► no answer ─► look: moved ─► accepted
 //!      └─────────┴─────────┘       │ └──────────────── look: a draft
 //!            failed: the draft is removed              look: nothing known ─► uncertain
+//!                                  └─► refused for now ─► stays, ready to be sent ([`GraphMail::send_prepared`])
 //! ```
 //!
 //! Promise: only `send` has an effect on recipients, and its draft has an immutable id, so a lost answer is no doubt: the
-//! draft tells whether it left. A draft whose message was not sent is removed. Each draft carries a marker of the
+//! draft tells whether it left. A draft whose message cannot be sent is removed; one that only has to wait is kept, so that
+//! nothing is uploaded twice, and the caller is told its id. Each draft carries a marker of the
 //! caller's, written before `send`, so that a later process finds what an earlier one left ([`GraphMail::find_traces`]).
 //!
 //! Invariant: memory is bounded for a message of any size. At once there are the draft's JSON (4 MiB) and Graph's answer
@@ -17,16 +19,17 @@
 //!
 //! Left to others: what the draft says (`mail::graph_json`), whether to look for traces.
 
+mod traces;
+
 use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mail::Address;
 use mail::graph_json::File;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::call::{Call, Effect, Payload};
@@ -34,6 +37,8 @@ use crate::client::{Accepted, GraphMail};
 use crate::error::{Cause, FailureClass, GraphError};
 use crate::mailbox::MailboxSegment;
 use crate::mime::MimeSource;
+
+pub use traces::{SentCopy, Traces};
 
 /// The MAPI property that holds the marker. Part of no header: recipients do not see it.
 pub const MARKER_PROPERTY: &str = "String {5d0a7c52-3f0e-4c8b-9d5e-2f9f6f1c7e11} Name PosternMessage";
@@ -88,28 +93,41 @@ pub trait Pieces: Send {
 }
 
 /// The immutable id of a draft: it stays the same when the message moves to Sent Items.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct DraftId(pub(crate) String);
+
+/// A draft that was not sent, or of which that is not known.
+#[derive(Debug)]
+pub struct NotSent {
+    pub error: GraphError,
+    pub left: Left,
+}
+
+/// What a failed attempt left in the mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    /// Complete and not sent: [`GraphMail::send_prepared`] goes on with it.
+    Ready(DraftId),
+    /// Perhaps a draft, perhaps a sent message: [`GraphMail::find_traces`] tells.
+    Something,
+}
+
+/// What became of a draft that was kept.
+#[derive(Debug)]
+pub enum Prepared {
+    /// Now, or by an attempt that could not tell.
+    Sent(Accepted),
+    /// Somebody emptied Drafts: the message must be prepared anew.
+    Gone,
+}
 
 impl DraftId {
     /// Its path below the mailbox.
     pub(crate) fn path(&self) -> String {
         format!("messages/{}", utf8_percent_encode(&self.0, NON_ALPHANUMERIC))
     }
-}
-
-/// A message that left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SentCopy {
-    pub recipients: Vec<Address>,
-}
-
-/// What earlier attempts left in the mailbox.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Traces {
-    pub sent: Vec<SentCopy>,
-    /// Not sent: to be removed.
-    pub drafts: Vec<DraftId>,
 }
 
 #[derive(Deserialize)]
@@ -120,33 +138,7 @@ struct Made {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Looked {
-    id: String,
     is_draft: bool,
-    #[serde(default)]
-    to_recipients: Vec<Recipient>,
-    #[serde(default)]
-    cc_recipients: Vec<Recipient>,
-    #[serde(default)]
-    bcc_recipients: Vec<Recipient>,
-    #[serde(default)]
-    single_value_extended_properties: Vec<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Recipient {
-    email_address: EmailAddress,
-}
-
-#[derive(Deserialize)]
-struct EmailAddress {
-    #[serde(default)]
-    address: String,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    value: Vec<Looked>,
 }
 
 /// What a look at a draft tells.
@@ -164,18 +156,49 @@ impl GraphMail {
         mailbox: &MailboxSegment,
         content: DraftContent<'_>,
         marker: &str,
-    ) -> Result<Accepted, GraphError> {
-        let id = self.create(mailbox, content).await?;
-        let sent = match self.prepare(mailbox, &id, content, marker).await {
-            Ok(()) => self.send_for_sure(mailbox, &id).await,
-            Err(error) => Err(error),
-        };
-        match &sent {
-            // What may have left is not removed: the next process will want to know.
-            Err(error) if error.class() != FailureClass::Uncertain => self.remove_or_tell(mailbox, &id).await,
-            _ => {}
+    ) -> Result<Accepted, NotSent> {
+        let id = self.create(mailbox, content).await.map_err(|error| {
+            let left = if may_have_made_it(&error) { Left::Something } else { Left::Nothing };
+            NotSent { error, left }
+        })?;
+        if let Err(error) = self.prepare(mailbox, &id, content, marker).await {
+            let left = self.remove_or_tell(mailbox, &id).await;
+            return Err(NotSent { error, left });
         }
-        sent
+        self.send_or_keep(mailbox, id).await
+    }
+
+    /// Goes on with a draft that an earlier attempt left [`Left::Ready`]: uploads nothing. It is looked at first, for that
+    /// attempt's process may have died while it sent the draft after all.
+    pub async fn send_prepared(&self, mailbox: &MailboxSegment, id: DraftId) -> Result<Prepared, NotSent> {
+        let call = preparing(Method::GET, format!("{}?$select=isDraft", id.path()), Payload::Nothing, StatusCode::OK);
+        let answered = match self.call(mailbox, &call).await {
+            Ok(answered) => answered,
+            Err(error) if is_item_not_found(&error) => return Ok(Prepared::Gone),
+            Err(error) => return Err(NotSent { error, left: Left::Ready(id) }),
+        };
+        let (client_request_id, accepted) = (answered.client_request_id.clone(), answered.accepted());
+        match answered.json::<Looked>().await {
+            Some(message) if message.is_draft => self.send_or_keep(mailbox, id).await.map(Prepared::Sent),
+            Some(_) => Ok(Prepared::Sent(accepted)),
+            None => Err(NotSent { error: unreadable(client_request_id), left: Left::Ready(id) }),
+        }
+    }
+
+    /// A draft that has to wait stays; one that cannot be sent goes; what may have left is kept for who wants to know.
+    async fn send_or_keep(&self, mailbox: &MailboxSegment, id: DraftId) -> Result<Accepted, NotSent> {
+        let error = match self.send_for_sure(mailbox, &id).await {
+            Ok(accepted) => return Ok(accepted),
+            Err(error) => error,
+        };
+        let left = match error.class() {
+            FailureClass::Uncertain => Left::Something,
+            FailureClass::Transient { .. } | FailureClass::Quota { .. } => Left::Ready(id),
+            FailureClass::Permanent | FailureClass::Configuration | FailureClass::TooLarge => {
+                self.remove_or_tell(mailbox, &id).await
+            }
+        };
+        Err(NotSent { error, left })
     }
 
     async fn create(&self, mailbox: &MailboxSegment, content: DraftContent<'_>) -> Result<DraftId, GraphError> {
@@ -264,51 +287,6 @@ impl GraphMail {
         Look::Unknown
     }
 
-    /// What earlier attempts for this marker left in the mailbox. `message_id` (with its angle brackets) finds also a MIME
-    /// draft whose maker was interrupted before it was marked, and which therefore was never sent.
-    pub async fn find_traces(
-        &self,
-        mailbox: &MailboxSegment,
-        marker: &str,
-        message_id: Option<&str>,
-    ) -> Result<Traces, GraphError> {
-        let mut traces = Traces::default();
-        let filter = format!(
-            "singleValueExtendedProperties/Any(ep: ep/id eq '{MARKER_PROPERTY}' and ep/value eq '{}')",
-            marker.replace('\'', "''")
-        );
-        for message in self.list(mailbox, &filter, "id,isDraft,toRecipients,ccRecipients,bccRecipients").await? {
-            if message.is_draft {
-                traces.drafts.push(DraftId(message.id));
-            } else {
-                traces.sent.push(SentCopy { recipients: message.recipients() });
-            }
-        }
-        if let Some(message_id) = message_id {
-            let filter = format!("internetMessageId eq '{}'", message_id.replace('\'', "''"));
-            let found = self.list(mailbox, &filter, "id,isDraft").await?;
-            let unmarked = found.into_iter().filter(|it| it.is_draft && it.single_value_extended_properties.is_empty());
-            traces.drafts.extend(unmarked.map(|message| DraftId(message.id)));
-        }
-        Ok(traces)
-    }
-
-    async fn list(&self, mailbox: &MailboxSegment, filter: &str, select: &str) -> Result<Vec<Looked>, GraphError> {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let expand = format!("singleValueExtendedProperties($filter=id eq '{MARKER_PROPERTY}')");
-        let path = format!(
-            "messages?$filter={}&$select={}&$expand={}&$top=50",
-            encode(filter),
-            encode(select),
-            encode(&expand)
-        );
-        let call = preparing(Method::GET, path, Payload::Nothing, StatusCode::OK);
-        let answered = self.call(mailbox, &call).await?;
-        let client_request_id = answered.client_request_id.clone();
-        let page: Option<Page> = answered.json().await;
-        page.map(|page| page.value).ok_or_else(|| unreadable(client_request_id))
-    }
-
     /// Removes a draft. One that is gone already is as it should be.
     pub async fn remove_draft(&self, mailbox: &MailboxSegment, id: &DraftId) -> Result<(), GraphError> {
         let call = preparing(Method::DELETE, id.path(), Payload::Nothing, StatusCode::NO_CONTENT);
@@ -320,17 +298,14 @@ impl GraphMail {
     }
 
     /// A draft that stays behind is found by its marker at the next attempt.
-    async fn remove_or_tell(&self, mailbox: &MailboxSegment, id: &DraftId) {
-        if let Err(error) = self.remove_draft(mailbox, id).await {
-            tracing::warn!(event = "draft_left_behind", %error, mailbox = %mailbox);
+    async fn remove_or_tell(&self, mailbox: &MailboxSegment, id: &DraftId) -> Left {
+        match self.remove_draft(mailbox, id).await {
+            Ok(()) => Left::Nothing,
+            Err(error) => {
+                tracing::warn!(event = "draft_left_behind", %error, mailbox = %mailbox);
+                Left::Something
+            }
         }
-    }
-}
-
-impl Looked {
-    fn recipients(&self) -> Vec<Address> {
-        let all = self.to_recipients.iter().chain(&self.cc_recipients).chain(&self.bcc_recipients);
-        all.filter_map(|it| it.email_address.address.parse().ok()).collect()
     }
 }
 
@@ -350,6 +325,15 @@ pub(crate) fn unreadable(client_request_id: String) -> GraphError {
 
 fn is_item_not_found(error: &GraphError) -> bool {
     error.status() == Some(404) && error.code().is_some_and(|code| code.eq_ignore_ascii_case("ErrorItemNotFound"))
+}
+
+/// The draft may be there, although its making failed.
+fn may_have_made_it(error: &GraphError) -> bool {
+    match &error.cause {
+        Cause::Token(_) | Cause::Source(_) | Cause::Address => false,
+        Cause::Lost { sent, .. } => *sent != crate::error::Sent::Nothing,
+        Cause::Refused(_) => error.status().is_some_and(|status| status >= 500),
+    }
 }
 
 fn not_sent(error: &GraphError) -> FailureClass {

@@ -224,12 +224,20 @@ static TABLE: &[Row] = &[
             "requestbodyread",
             "unabletodeserializepostbody",
             "errorinvalidrequest",
-            "errorattachmentsizeshouldnotbelessthanminimumsize",
         ],
         Permanent,
         "Graph does not accept the form of the request.",
         OUR_FAULT,
         Developers,
+    ),
+    // Comes up only for a file whose base64 does not fit one request either.
+    row(
+        ANY,
+        &["errorattachmentsizeshouldnotbelessthanminimumsize"],
+        TooLarge,
+        "An attachment has just the size, a little under 3 MiB, that is too large for one request and too small for an upload.",
+        "Make the file some kilobytes larger or smaller (a zip file will do), or give the route a fallback by SMTP.",
+        Sender,
     ),
     // The only sign of a request too large for the JSON gateway: its code, BadRequest, is that of everything else too.
     row_with_text(

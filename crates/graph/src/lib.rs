@@ -48,7 +48,9 @@ mod verdict;
 
 pub use client::{Accepted, GraphMail};
 pub use deadlines::Deadlines;
-pub use draft::{DraftContent, DraftId, LargeSource, MARKER_PROPERTY, Pieces, SentCopy, Traces};
+pub use draft::{
+    DraftContent, DraftId, LargeSource, Left, MARKER_PROPERTY, NotSent, Pieces, Prepared, SentCopy, Traces,
+};
 pub use entra::{Explanation, Obstacle, Root, Who};
 pub use error::{FailureClass, GraphError};
 pub use inbox::{INBOX_PAGE, InboxMessage};

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use settings::OnUncertain;
+use settings::{OnUncertain, RoutedTo, Settings};
 use store::{AttemptReport, Claim, Explanation, MessageState, RecipientOutcome, Store, StoreError};
 
+use crate::failover::{breaks, divert, next_way};
+use crate::redirect::{for_all, redirected};
 use crate::outdated::{end_outdated_rest, judge_again};
 use crate::rest::Rest;
 use crate::retry::after;
@@ -30,6 +32,10 @@ pub(crate) struct Deliverer {
 pub(crate) struct AttemptEnd {
     /// When the message is due again, if it went back to the queue.
     pub(crate) due_at: Option<Timestamp>,
+    /// What the upstream said of the lane.
+    pub(crate) lane: LaneVerdict,
+    /// For each recipient of the attempt: it was mailed, or may have been.
+    pub(crate) mailed: Vec<bool>,
 }
 
 impl Deliverer {
@@ -47,28 +53,49 @@ impl Deliverer {
         metrics::histogram!("postern_attempt_seconds").record(started.elapsed().as_secs_f64());
         let verdict = judge_again(verdict, &*self.upstreams, &claim, &transport);
         let is_unreadable = verdict.is_unreadable;
+        let (lane, mailed) = (verdict.lane, verdict.outcomes.iter().map(may_be_mailed).collect());
         rest.take_in(&*self.store, &self.limits, verdict.lane, verdict.explanation.as_ref(), (self.clock)()).await;
         end_outdated_rest(rest, &*self.store, &*self.upstreams, &claim, &transport).await;
+        let settings = Arc::clone(&self.store.settings().borrow());
+        let elsewhere = verdict.is_beyond_the_way.then(|| next_way(&settings, &claim.message)).flatten();
+        let verdict = if elsewhere.is_some() { verdict.to_be_sent_elsewhere() } else { verdict };
         let report = self.report(&claim, verdict, transport.on_uncertain());
         log_end(&claim, &report);
         let (explanation, due_at) = (report.explanation.clone(), report.due_at);
         let queued_again = self.record(&claim, report).await == Some(MessageState::Queued);
+        if let Some(way) = elsewhere.filter(|_| queued_again) {
+            self.send_elsewhere(&claim, &settings, &way, explanation.unwrap_or_default()).await;
+            return AttemptEnd { due_at: Some(due_at), lane, mailed };
+        }
         if queued_again && is_unreadable {
             self.set_aside(&claim, explanation.clone().unwrap_or_default()).await;
-            return AttemptEnd { due_at: None };
+            return AttemptEnd { due_at: None, lane, mailed };
         }
-        AttemptEnd { due_at: queued_again.then_some(due_at) }
+        AttemptEnd { due_at: queued_again.then_some(due_at), lane, mailed }
     }
 
     /// A bug in a transport ends one attempt, not the lane; whether the message left is then in doubt.
     async fn deliver(&self, transport: &dyn Transport, claim: &Claim) -> Verdict {
         let from_policy = self.upstreams.header_from_policy();
-        let delivery = transport.deliver(Delivery { claim, store: &self.store, from_policy });
-        AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
+        let redirect = self.store.settings().borrow().emails.redirect_all_to.clone();
+        let redirected = redirect.map(|to| redirected(claim, &to));
+        let claim_to_carry = redirected.as_ref().unwrap_or(claim);
+        let delivery = transport.deliver(Delivery { claim: claim_to_carry, store: &self.store, from_policy });
+        let verdict = AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(event = "attempt_crashed", message_id = %claim.message.id, attempt = claim.attempt.0);
-            Verdict::all(claim.recipients.len(), RecipientOutcome::Uncertain, LaneVerdict::MessageOnly)
+            Verdict::all(claim_to_carry.recipients.len(), RecipientOutcome::Uncertain, LaneVerdict::MessageOnly)
                 .explained(crashed())
-        })
+        });
+        if redirected.is_some() { for_all(verdict, claim.recipients.len()) } else { verdict }
+    }
+
+    /// If that fails, the next attempt on this way finds out again that it cannot carry the message.
+    async fn send_elsewhere(&self, claim: &Claim, settings: &Settings, way: &RoutedTo, reason: Explanation) {
+        let Some(here) = &claim.message.routed_to else { return };
+        let ids = vec![claim.message.id];
+        if let Err(error) = divert(&*self.store, settings, ids, (here, way), &reason.what, (self.clock)()).await {
+            tracing::error!(event = "not_moved_to_fallback", message_id = %claim.message.id, %error);
+        }
     }
 
     fn report(&self, claim: &Claim, verdict: Verdict, on_uncertain: OnUncertain) -> AttemptReport {
@@ -84,7 +111,7 @@ impl Deliverer {
             request_id: verdict.request_id,
             due_at: after(now, wait),
             retry_uncertain: on_uncertain == OnUncertain::Retry,
-            settles_doubt: false,
+            settles_doubt: verdict.settles_doubt,
         }
     }
 
@@ -92,17 +119,16 @@ impl Deliverer {
     /// is due as soon as it ends.
     fn wait_of(&self, lane: LaneVerdict, attempts: u32) -> Duration {
         match lane {
-            LaneVerdict::Throttled(Some(wait)) | LaneVerdict::QuotaUsedUp(Some(wait)) => wait,
-            LaneVerdict::QuotaUsedUp(None) | LaneVerdict::NeedsAdministrator | LaneVerdict::Throttled(None) => {
-                Duration::ZERO
-            }
+            LaneVerdict::Throttled(Some(wait)) | LaneVerdict::QuotaUsedUp(Some(wait)) if !breaks(lane, wait, 0) => wait,
+            // Also because a fallback may take it before.
+            LaneVerdict::QuotaUsedUp(_) | LaneVerdict::NeedsAdministrator | LaneVerdict::Throttled(_) => Duration::ZERO,
             LaneVerdict::Go | LaneVerdict::MessageOnly => {
                 self.limits.message_backoff.wait(attempts, rand::random::<f64>())
             }
         }
     }
 
-    async fn record(&self, claim: &Claim, report: AttemptReport) -> Option<MessageState> {
+    pub(crate) async fn record(&self, claim: &Claim, report: AttemptReport) -> Option<MessageState> {
         loop {
             match self.store.finish_attempt(claim, report.clone(), (self.clock)()).await {
                 Ok(state) => return Some(state),
@@ -133,6 +159,10 @@ impl Deliverer {
             tracing::error!(event = "quarantine_failed", message_id = %id, %error);
         }
     }
+}
+
+fn may_be_mailed(outcome: &RecipientOutcome) -> bool {
+    matches!(outcome, RecipientOutcome::Accepted | RecipientOutcome::Uncertain)
 }
 
 fn all_settled(outcomes: &[RecipientOutcome]) -> bool {

@@ -44,6 +44,9 @@ impl fmt::Debug for RelayConfig {
 pub struct Limits {
     /// Attempts under way at once over all lanes: bounds sockets and memory.
     pub in_flight: u32,
+    /// Of one application (a tenant's Client ID), over all its mailboxes: one of Microsoft's documents counts its four requests
+    /// at once by application and not by mailbox. `None`: by mailbox alone.
+    pub in_flight_per_application: Option<u32>,
     /// Of one message: short at first, since most upstream hiccups pass in seconds.
     pub message_backoff: Backoff,
     /// Of a lane whose upstream cannot be reached or throttles without saying for how long.
@@ -68,6 +71,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             in_flight: 256,
+            in_flight_per_application: None,
             message_backoff: Backoff { first: Duration::from_secs(5), cap: Duration::from_mins(15) },
             lane_backoff: Backoff { first: Duration::from_secs(2), cap: Duration::from_mins(5) },
             configuration_rest: Duration::from_mins(5),

@@ -1,14 +1,18 @@
 //! What time does: waiting messages expire, settled ones are forgotten after their retention, and what users granted is
-//! kept from ending of disuse.
+//! kept from ending of disuse. In between, a testing environment's switch is watched.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use settings::Settings;
 use store::{MessageState, Store, StoreError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::lifetime_over;
+use crate::leftovers::clear_away;
+use crate::testing::hold_if_switched_on;
 use crate::{RelayConfig, Upstreams};
 
 /// Messages moved in one transaction: small enough that deliveries do not notice.
@@ -29,7 +33,9 @@ pub(crate) struct Housekeeping {
 
 impl Housekeeping {
     pub(crate) async fn run(self) {
+        let mut settings = self.store.settings();
         let mut kept_alive_at: Option<Timestamp> = None;
+        self.hold_if_switched_on().await;
         loop {
             let now = (self.config.clock)();
             if kept_alive_at.is_none_or(|at| now.duration_since(at) >= KEEP_ALIVE) {
@@ -43,14 +49,44 @@ impl Housekeeping {
                 tracing::error!(event = "housekeeping_failed", %error);
             }
             tokio::select! {
-                () = tokio::time::sleep(self.config.limits.housekeeping) => {}
+                () = self.clear_away() => {}
+                () = self.stop.cancelled() => return,
+            }
+            tokio::select! {
+                () = self.until_next_time(&mut settings) => {}
                 () = self.stop.cancelled() => return,
             }
         }
     }
 
+    /// What the settings say about testing takes effect at once.
+    async fn until_next_time(&self, settings: &mut watch::Receiver<Arc<Settings>>) {
+        let next = tokio::time::sleep(self.config.limits.housekeeping);
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                () = &mut next => return,
+                Ok(()) = settings.changed() => self.hold_if_switched_on().await,
+            }
+        }
+    }
+
+    async fn clear_away(&self) {
+        if let Err(error) = clear_away(&self.store, &*self.upstreams, (self.config.clock)()).await {
+            tracing::error!(event = "housekeeping_failed", %error);
+        }
+    }
+
+    async fn hold_if_switched_on(&self) {
+        if let Err(error) = hold_if_switched_on(&*self.store, (self.config.clock)()).await {
+            tracing::error!(event = "waiting_messages_not_held", %error);
+        }
+    }
+
     async fn once(&self) -> Result<(), StoreError> {
         let now = (self.config.clock)();
+        // Where that failed when the settings changed.
+        hold_if_switched_on(&*self.store, now).await?;
         self.fail_expired(now).await?;
         let retention = self.config.retention;
         for (state, keep) in [

@@ -15,25 +15,31 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use settings::ConnectionId;
-use store::{Claim, Lane, LaneId, Lease, NodeId, StoreError};
+use store::{Appetite, AttemptReport, Claim, Explanation, Lane, LaneId, Lease, NodeId, RecipientOutcome, StoreError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{AttemptEnd, Deliverer};
+use crate::failover::{self, Failover};
+use crate::pacing::{LanePacer, Look, Pacing, Shortage, Taken, Ticket};
 use crate::rest::Rest;
 use crate::retry::{after, before};
 use crate::uncertain::retry_uncertain;
-use crate::{Transport, UpstreamError};
+use crate::{LaneVerdict, Transport, UpstreamError};
 
 /// How long a lane waits before it asks a failing store again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// A wait for a budget that people are told of. Shorter ones are the budgets' daily work.
+const SHOWN_FROM: Duration = Duration::from_secs(10);
 
 pub(crate) struct LaneTask {
     pub(crate) id: LaneId,
     pub(crate) node: NodeId,
     pub(crate) deliverer: Deliverer,
+    pub(crate) pacing: Arc<Pacing>,
     /// Attempts under way at once over all lanes.
     pub(crate) slots: Arc<Semaphore>,
     /// Something about this lane is new: due messages, a changed pause, changed settings.
@@ -46,6 +52,12 @@ struct State {
     lease: Lease,
     connection: ConnectionId,
     rest: Arc<Rest>,
+    failover: Failover,
+    pacer: LanePacer,
+    /// What is due has no room in the budgets before then. `Some(None)`: not before something under way has ended.
+    no_room_until: Option<Option<Timestamp>>,
+    /// A claim of several passed something over: a single one may have room.
+    one_at_a_time: bool,
     /// When something may be due; `None`: nothing waits.
     look_at: Option<Timestamp>,
     idle_since: Instant,
@@ -85,10 +97,15 @@ impl LaneTask {
         let Some(lease) = self.lease(None, now).await? else { return Ok(None) };
         retry_uncertain(&self.deliverer, Some(self.id)).await?;
         let lane = self.deliverer.store.lane(self.id).await?;
+        let is_broken = failover::is_marked(&*self.deliverer.store, self.id).await?;
         Ok(Some(State {
             lease,
+            pacer: self.pacing.of(&lane.key).await?,
+            no_room_until: None,
+            one_at_a_time: false,
             connection: lane.key.connection,
-            rest: Arc::new(Rest::new(self.id, lane.pause)),
+            rest: Arc::new(Rest::new(self.id, lane.pause, is_broken)),
+            failover: Failover::default(),
             look_at: Some(now),
             idle_since: Instant::now(),
             under_way: JoinSet::new(),
@@ -102,6 +119,8 @@ impl LaneTask {
             }
             self.renew_lease(state).await?;
             self.claim_due(state).await?;
+            let (pause, now) = (state.rest.broken(self.now()), self.now());
+            state.failover.move_on(&*self.deliverer.store, self.id, pause, now).await?;
             if state.look_at.is_none()
                 && state.under_way.is_empty()
                 && state.idle_since.elapsed() >= self.deliverer.limits.lane_idle
@@ -114,11 +133,7 @@ impl LaneTask {
 
     /// Claims as much as there is room for and starts the attempts.
     async fn claim_due(&self, state: &mut State) -> Result<(), StoreError> {
-        loop {
-            let now = self.now();
-            if state.look_at.is_none_or(|at| at > now) || state.rest.ends_at(now).is_some() {
-                return Ok(());
-            }
+        while self.may_claim(state) {
             let transport = match self.deliverer.upstreams.transport(&state.connection) {
                 Ok(transport) => transport,
                 Err(error) => {
@@ -126,20 +141,98 @@ impl LaneTask {
                     return Ok(());
                 }
             };
-            let mut permits = self.take_slots(transport.in_flight(), state.under_way.len());
-            if permits.is_empty() {
+            if state.pacer.follow_settings(&self.pacing).await? {
+                state.rest.forget_budget(&*self.deliverer.store).await;
+            }
+            if !self.claim_some(state, &transport).await? {
                 return Ok(());
             }
-            let room = u32::try_from(permits.len()).unwrap_or(u32::MAX);
-            let claims = self.deliverer.store.claim(&state.lease, room, transport.max_recipients(), now).await?;
-            let exhausted = claims.len() < permits.len();
-            for claim in claims {
-                self.start(state, &transport, claim, permits.pop());
+        }
+        Ok(())
+    }
+
+    fn may_claim(&self, state: &mut State) -> bool {
+        let now = self.now();
+        if state.no_room_until.flatten().is_some_and(|until| until <= now) {
+            state.no_room_until = None;
+        }
+        let is_due = state.look_at.is_some_and(|at| at <= now);
+        is_due && state.no_room_until.is_none() && state.rest.ends_at(now).is_none()
+    }
+
+    /// Claims once what the budgets have room for; whether there may be more.
+    async fn claim_some(&self, state: &mut State, transport: &Arc<dyn Transport>) -> Result<bool, StoreError> {
+        let now = self.now();
+        let most = state.rest.in_flight(transport.in_flight());
+        let room = most.saturating_sub(u32::try_from(state.under_way.len()).unwrap_or(u32::MAX));
+        let room = if std::mem::take(&mut state.one_at_a_time) { room.min(1) } else { room };
+        if room == 0 {
+            return Ok(false);
+        }
+        let _gate = state.pacer.gate().await;
+        let (appetite, rest_at) = match state.pacer.look(room, transport.in_flight(), &**transport, now) {
+            Look::Claim { appetite, rest_at, shortage } => {
+                self.show(state, shortage).await;
+                (appetite, rest_at)
             }
-            if exhausted {
-                state.look_at = self.deliverer.store.lane(self.id).await?.next_due;
+            Look::Wait(shortage) => {
+                state.no_room_until = Some(shortage.until);
+                self.show(state, Some(shortage)).await;
+                return Ok(false);
+            }
+        };
+        let mut slots = self.take_slots(state, appetite.messages);
+        let messages = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        if messages == 0 {
+            return Ok(false);
+        }
+        let claims = self.deliverer.store.claim_some(&state.lease, Appetite { messages, ..appetite }, now).await?;
+        let exhausted = claims.len() < slots.len();
+        for claim in claims {
+            match state.pacer.take(&claim, &**transport, now).await {
+                Taken::Begin(ticket) => self.start(state, transport, claim, (ticket, slots.pop())),
+                Taken::Later(until, why) => self.put_back(&claim, until, why).await,
             }
         }
+        if !exhausted {
+            return Ok(true);
+        }
+        state.look_at = self.deliverer.store.lane(self.id).await?.next_due;
+        if state.look_at.is_none_or(|at| at > now) {
+            return Ok(false);
+        }
+        // Something was passed over: it is too large or not urgent enough for the room there is.
+        if appetite.messages > 1 {
+            state.one_at_a_time = true;
+            return Ok(true);
+        }
+        state.pacer.note_passed_over(&appetite, now);
+        state.no_room_until = Some(rest_at.or_else(|| state.under_way.is_empty().then(|| after(now, STORE_RETRY))));
+        Ok(false)
+    }
+
+    /// A wait that is long enough to be wondered at.
+    async fn show(&self, state: &State, shortage: Option<Shortage>) {
+        let now = self.now();
+        let Some((shortage, until)) = shortage.and_then(|it| Some((it, it.until?))) else { return };
+        if until < after(now, SHOWN_FROM) {
+            return;
+        }
+        let explanation = state.pacer.explain(shortage);
+        state.rest.show_budget(&*self.deliverer.store, until, explanation, shortage.is_for_long(now), now).await;
+    }
+
+    /// A claim that nothing was begun for.
+    async fn put_back(&self, claim: &Claim, due_at: Timestamp, why: Explanation) {
+        let report = AttemptReport {
+            outcomes: vec![RecipientOutcome::Deferred; claim.recipients.len()],
+            explanation: Some(why),
+            request_id: None,
+            due_at,
+            retry_uncertain: false,
+            settles_doubt: false,
+        };
+        self.deliverer.record(claim, report).await;
     }
 
     fn start(
@@ -147,28 +240,42 @@ impl LaneTask {
         state: &mut State,
         transport: &Arc<dyn Transport>,
         claim: Claim,
-        permit: Option<OwnedSemaphorePermit>,
+        (ticket, slot): (Ticket, Option<Slot>),
     ) {
         let deliverer = self.deliverer.clone();
         let transport = Arc::clone(transport);
         let rest = Arc::clone(&state.rest);
         state.under_way.spawn(async move {
             let end = deliverer.run(transport, claim, &rest).await;
-            drop(permit);
+            ticket.settle(&end);
+            drop(slot);
             end
         });
     }
 
-    /// As many slots as the lane has room for and the process has left.
-    fn take_slots(&self, in_flight: u32, under_way: usize) -> Vec<OwnedSemaphorePermit> {
-        let room = usize::try_from(in_flight).unwrap_or(usize::MAX).saturating_sub(under_way);
-        std::iter::from_fn(|| Arc::clone(&self.slots).try_acquire_owned().ok()).take(room).collect()
+    /// Up to so many slots, as many as the process and the application have left. No lane takes more than half of all.
+    fn take_slots(&self, state: &State, most: u32) -> Vec<Slot> {
+        let half = (self.deliverer.limits.in_flight / 2).max(1);
+        let most = most.min(half.saturating_sub(u32::try_from(state.under_way.len()).unwrap_or(u32::MAX)));
+        let mut slots = Vec::new();
+        for _ in 0..most {
+            let application = match state.pacer.application().map(|all| Arc::clone(all).try_acquire_owned()) {
+                None => None,
+                Some(Ok(permit)) => Some(permit),
+                Some(Err(_)) => break,
+            };
+            let Ok(process) = Arc::clone(&self.slots).try_acquire_owned() else { break };
+            slots.push(Slot { _process: process, _application: application });
+        }
+        slots
     }
 
     /// Waits for the next thing that can change what the lane does.
     async fn wait(&self, state: &mut State) -> Result<(), StoreError> {
         let deadline = self.next_deadline(state);
         let starved = self.is_starved(state);
+        let application = state.pacer.application().cloned();
+        let has_no_room = state.no_room_until.is_some();
         tokio::select! {
             Some(end) = state.under_way.join_next() => match end {
                 Ok(end) => Self::take_in(state, &end),
@@ -177,10 +284,12 @@ impl LaneTask {
             },
             () = self.wake.notified() => {
                 state.look_at = Some(self.now());
+                state.no_room_until = None;
                 state.rest.read_again(&*self.deliverer.store).await?;
             }
             // Another lane gave a slot back: hold it no longer than it takes to wake up.
-            _ = self.slots.acquire(), if starved => {}
+            () = self.slot_is_free(application), if starved => {}
+            () = state.pacer.news(), if has_no_room => state.no_room_until = None,
             () = tokio::time::sleep_until(deadline) => {}
             () = self.stop.cancelled() => {}
         }
@@ -190,17 +299,28 @@ impl LaneTask {
     /// Due work, no rest, and nothing under way of its own whose end would wake it: only a free slot can.
     fn is_starved(&self, state: &State) -> bool {
         let now = self.now();
-        state.under_way.is_empty() && state.look_at.is_some_and(|at| at <= now) && state.rest.ends_at(now).is_none()
+        let is_due = state.look_at.is_some_and(|at| at <= now);
+        state.under_way.is_empty() && is_due && state.no_room_until.is_none() && state.rest.ends_at(now).is_none()
     }
 
     fn take_in(state: &mut State, end: &AttemptEnd) {
         state.look_at = [state.look_at, end.due_at].into_iter().flatten().min();
         state.idle_since = Instant::now();
+        state.no_room_until = None;
+    }
+
+    async fn slot_is_free(&self, application: Option<Arc<Semaphore>>) {
+        if let Some(application) = application {
+            // Closed by nobody.
+            let _slot = application.acquire().await;
+        }
+        let _slot = self.slots.acquire().await;
     }
 
     async fn rest_unusable(&self, state: &State, error: UpstreamError) {
         let wait = self.deliverer.limits.configuration_rest;
-        state.rest.begin(&*self.deliverer.store, wait, error.explanation(), true, self.now()).await;
+        let verdict = LaneVerdict::NeedsAdministrator;
+        state.rest.begin(&*self.deliverer.store, verdict, wait, error.explanation(), self.now()).await;
     }
 
     async fn renew_lease(&self, state: &mut State) -> Result<(), StoreError> {
@@ -222,8 +342,11 @@ impl LaneTask {
         let now = self.now();
         let renewal = after(now, Duration::ZERO).max(before(state.lease.until, self.deliverer.limits.lease / 2));
         let rest_ends = state.rest.ends_at(now);
-        let due = state.look_at.map(|at| rest_ends.map_or(at, |ends| at.max(ends))).filter(|at| *at > now);
-        let earliest = due.map_or(renewal, |due| due.min(renewal));
+        let room_at = state.no_room_until.unwrap_or(Some(now));
+        let due = state.look_at.and_then(|at| Some(at.max(room_at?)));
+        let due = due.map(|at| rest_ends.map_or(at, |ends| at.max(ends))).filter(|at| *at > now);
+        let look_again = state.failover.look_again_at().map(|at| at.max(now));
+        let earliest = [due, look_again].into_iter().flatten().min().map_or(renewal, |at| at.min(renewal));
         let mut wait = earliest.duration_since(now).unsigned_abs();
         if state.look_at.is_none() && state.under_way.is_empty() {
             wait = wait.min(self.deliverer.limits.lane_idle.saturating_sub(state.idle_since.elapsed()));
@@ -234,6 +357,12 @@ impl LaneTask {
     fn now(&self) -> Timestamp {
         (self.deliverer.clock)()
     }
+}
+
+/// The right to have one attempt under way, given back when it is dropped.
+struct Slot {
+    _process: OwnedSemaphorePermit,
+    _application: Option<OwnedSemaphorePermit>,
 }
 
 /// A lane as the supervisor starts it.

@@ -14,13 +14,18 @@
 
 mod attempt;
 mod config;
+mod failover;
 mod housekeeping;
 mod lane;
 mod outdated;
+mod leftovers;
+mod pacing;
+mod redirect;
 mod reroute;
 mod rest;
 mod retry;
 mod supervisor;
+mod testing;
 mod transport;
 mod uncertain;
 mod upstream;
@@ -31,6 +36,8 @@ pub use graph::{Network, NetworkError};
 pub use reroute::reroute_waiting;
 pub use retry::Backoff;
 pub use supervisor::{Relay, Running};
-pub use transport::{Delivery, SmtpFacts, TestLetter, Transport, Upstreams};
-pub use upstream::{Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, send_test_smtp, test_smtp};
+pub use transport::{Cost, Delivery, Leftover, SmtpFacts, TestLetter, Transport, Upstreams};
+pub use upstream::{
+    Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, send_test_smtp, test_smtp,
+};
 pub use verdict::{LaneVerdict, Verdict};

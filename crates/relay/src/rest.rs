@@ -9,6 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use store::{Explanation, LaneId, LanePause, Store, StoreError};
 
+use crate::failover::{breaks, mark};
+use crate::pacing::USED_UP;
 use crate::retry::after;
 use crate::{LaneVerdict, Limits};
 
@@ -21,20 +23,66 @@ pub(crate) struct Rest {
 #[derive(Debug, Default)]
 struct State {
     pause: Option<LanePause>,
-    /// Rests in a row without an accepted attempt between.
+    /// Failures that asked for a rest, without an accepted attempt between.
     failures: u32,
+    /// Rests in a row, each of which may have several failures.
+    rests: u32,
+    /// Mail takes a fallback while it rests, and one attempt at a time after that, until one is accepted.
+    is_broken: bool,
     /// Grows with every change made here, after the store has it.
     generation: u64,
 }
 
 impl Rest {
-    pub(crate) fn new(lane: LaneId, pause: Option<LanePause>) -> Self {
-        Self { lane, state: Mutex::new(State { pause, ..State::default() }) }
+    pub(crate) fn new(lane: LaneId, pause: Option<LanePause>, is_broken: bool) -> Self {
+        Self { lane, state: Mutex::new(State { pause, is_broken, ..State::default() }) }
     }
 
-    /// When the rest ends; `None`: the lane works.
+    /// When the rest ends; `None`: the lane works, as far as its budgets go.
     pub(crate) fn ends_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.state().pause.as_ref().map(|pause| pause.until).filter(|until| *until > now)
+        let state = self.state();
+        let rest = state.pause.as_ref().filter(|pause| !is_for_budget(pause));
+        rest.map(|pause| pause.until).filter(|until| *until > now)
+    }
+
+    /// Lets everybody see what the lane waits for. It may still send what its budgets have room for. `is_for_long`: mail
+    /// should take a fallback.
+    pub(crate) async fn show_budget(
+        &self,
+        store: &dyn Store,
+        until: Timestamp,
+        explanation: Explanation,
+        is_for_long: bool,
+        now: Timestamp,
+    ) {
+        {
+            let mut state = self.state();
+            let shown = state.pause.as_ref().filter(|pause| pause.until > now);
+            if shown.is_some_and(|pause| !is_for_budget(pause) || pause.until >= until) {
+                return;
+            }
+            state.is_broken |= is_for_long;
+        }
+        tracing::info!(event = "lane_waits_for_budget", lane = self.lane.0, %until, what = explanation.what);
+        self.change(store, Some(LanePause { until, explanation, needs_administrator: false })).await;
+    }
+
+    /// The settings changed, and with them perhaps the budgets.
+    pub(crate) async fn forget_budget(&self, store: &dyn Store) {
+        if self.state().pause.as_ref().is_some_and(is_for_budget) {
+            self.change(store, None).await;
+        }
+    }
+
+    /// The rest of a broken lane, while it lasts.
+    pub(crate) fn broken(&self, now: Timestamp) -> Option<LanePause> {
+        let state = self.state();
+        state.pause.clone().filter(|pause| state.is_broken && pause.until > now)
+    }
+
+    /// Attempts under way at once: after a broken lane's rest a single one, the probe.
+    pub(crate) fn in_flight(&self, most: u32) -> u32 {
+        if self.state().is_broken { most.min(1) } else { most }
     }
 
     /// Takes over what the store says, which an administrator or a change of settings may have changed.
@@ -77,27 +125,27 @@ impl Rest {
             LaneVerdict::QuotaUsedUp(wait) => wait.unwrap_or(limits.quota_rest),
             LaneVerdict::NeedsAdministrator => limits.configuration_rest,
         };
-        let needs_administrator = verdict == LaneVerdict::NeedsAdministrator;
-        self.begin(store, wait, explanation.cloned().unwrap_or_default(), needs_administrator, now).await;
+        self.begin(store, verdict, wait, explanation.cloned().unwrap_or_default(), now).await;
     }
 
     /// Rests at least that long; a longer rest that is under way stays.
     pub(crate) async fn begin(
         &self,
         store: &dyn Store,
+        verdict: LaneVerdict,
         wait: Duration,
         explanation: Explanation,
-        needs_administrator: bool,
         now: Timestamp,
     ) {
         let until = after(now, wait);
-        {
-            let mut state = self.state();
-            state.failures = state.failures.saturating_add(1);
-            if state.pause.as_ref().is_some_and(|pause| pause.until >= until) {
-                return;
-            }
+        let (is_longer, has_broken) = self.note_failure(verdict, wait, now);
+        if has_broken {
+            mark(store, self.lane, Some(now)).await;
         }
+        if !is_longer {
+            return;
+        }
+        let needs_administrator = verdict == LaneVerdict::NeedsAdministrator;
         tracing::warn!(
             event = "lane_paused", lane = self.lane.0, %until, needs_administrator,
             what = explanation.what, code = explanation.code, fix = explanation.fix
@@ -105,17 +153,34 @@ impl Rest {
         self.change(store, Some(LanePause { until, explanation, needs_administrator })).await;
     }
 
+    /// Whether this rest is longer than the one under way, and whether the lane has broken by it.
+    fn note_failure(&self, verdict: LaneVerdict, wait: Duration, now: Timestamp) -> (bool, bool) {
+        let mut state = self.state();
+        state.failures = state.failures.saturating_add(1);
+        let rest = state.pause.as_ref().filter(|pause| !is_for_budget(pause));
+        let under_way = rest.map(|pause| pause.until).filter(|until| *until > now);
+        if under_way.is_none() {
+            state.rests = state.rests.saturating_add(1);
+        }
+        let has_broken = !state.is_broken && breaks(verdict, wait, state.rests);
+        state.is_broken |= has_broken;
+        (under_way.is_none_or(|until| until < after(now, wait)), has_broken)
+    }
+
     /// The upstream works again. A rest that is still under way stays: the attempt that succeeded was started before the
     /// one that was told to wait.
     async fn end(&self, store: &dyn Store, now: Timestamp) {
-        let is_over = {
+        let (is_over, was_broken) = {
             let mut state = self.state();
             if state.pause.as_ref().is_some_and(|pause| pause.until > now) {
                 return;
             }
-            state.failures = 0;
-            state.pause.is_some()
+            (state.failures, state.rests) = (0, 0);
+            (state.pause.is_some(), std::mem::take(&mut state.is_broken))
         };
+        if was_broken {
+            mark(store, self.lane, None).await;
+        }
         if is_over {
             self.change(store, None).await;
         }
@@ -136,4 +201,9 @@ impl Rest {
         // Every change is a plain assignment: a panic elsewhere cannot leave it half made.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Nobody asked for it: the lane keeps a limit before it is enforced.
+fn is_for_budget(pause: &LanePause) -> bool {
+    pause.explanation.code.as_deref() == Some(USED_UP)
 }

@@ -10,8 +10,10 @@ use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Deliverer;
+use crate::failover::broken_lanes;
 use crate::housekeeping::Housekeeping;
 use crate::lane::{LaneTask, has_work};
+use crate::pacing::Pacing;
 use crate::uncertain::retry_uncertain;
 use crate::{RelayConfig, Upstreams};
 
@@ -44,6 +46,11 @@ impl Relay {
         };
         let slots = usize::try_from(config.limits.in_flight).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let mut supervisor = Supervisor {
+            pacing: Arc::new(Pacing::new(
+                Arc::clone(&store),
+                Arc::clone(&config.clock),
+                config.limits.in_flight_per_application,
+            )),
             config: config.clone(),
             deliverer,
             slots: Arc::new(Semaphore::new(slots)),
@@ -88,6 +95,7 @@ impl Running {
 struct Supervisor {
     config: RelayConfig,
     deliverer: Deliverer,
+    pacing: Arc<Pacing>,
     slots: Arc<Semaphore>,
     /// Lanes with a running task.
     lanes: HashMap<LaneId, Arc<Notify>>,
@@ -155,11 +163,22 @@ impl Supervisor {
         if self.settings_version == Some(version) {
             return Ok(());
         }
-        for lane in lanes.iter().filter(|lane| lane.pause.as_ref().is_some_and(|pause| pause.needs_administrator)) {
+        for lane in lanes.iter().chain(&self.emptied_lanes(lanes).await?).filter(|lane| needs_administrator(lane)) {
             self.deliverer.store.pause_lane(lane.id, None).await?;
         }
         self.settings_version = Some(version);
         Ok(())
+    }
+
+    /// Broken lanes all of whose mail has taken a fallback.
+    async fn emptied_lanes(&self, with_work: &[Lane]) -> Result<Vec<Lane>, StoreError> {
+        let mut emptied = Vec::new();
+        for id in broken_lanes(&*self.deliverer.store).await? {
+            if with_work.iter().all(|lane| lane.id != id) {
+                emptied.push(self.deliverer.store.lane(id).await?);
+            }
+        }
+        Ok(emptied)
     }
 
     /// Somebody signed in for this connection (or its grant ended, which its lanes find out by themselves).
@@ -168,8 +187,9 @@ impl Supervisor {
             return Ok(());
         }
         let lanes = self.deliverer.store.lanes_with_work().await?;
-        for lane in lanes.iter().filter(|lane| lane.key.connection == *connection) {
-            if lane.pause.as_ref().is_some_and(|pause| pause.needs_administrator) {
+        let emptied = self.emptied_lanes(&lanes).await?;
+        for lane in lanes.iter().chain(&emptied).filter(|lane| lane.key.connection == *connection) {
+            if needs_administrator(lane) {
                 self.deliverer.store.pause_lane(lane.id, None).await?;
             }
             self.wake(lane.id);
@@ -191,6 +211,7 @@ impl Supervisor {
             id: lane,
             node: self.config.node.clone(),
             deliverer: self.deliverer.clone(),
+            pacing: Arc::clone(&self.pacing),
             slots: Arc::clone(&self.slots),
             wake: Arc::clone(&wake),
             stop: self.stop.clone(),
@@ -215,6 +236,10 @@ impl Supervisor {
             self.wake(lane);
         }
     }
+}
+
+fn needs_administrator(lane: &Lane) -> bool {
+    lane.pause.as_ref().is_some_and(|pause| pause.needs_administrator)
 }
 
 fn complain(looked: Result<(), StoreError>) {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use mail::{Address, MessageId};
 use settings::{ConnectionId, FromPolicy, OnUncertain};
-use store::{Claim, Store};
+use store::{Claim, Explanation, Store};
 
 use crate::{UpstreamError, Verdict};
 
@@ -26,6 +27,22 @@ pub struct Delivery<'a> {
     pub from_policy: FromPolicy,
 }
 
+/// What an attempt takes of what the upstream allows a mailbox: at most so much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    pub requests: u64,
+    /// Octets of request bodies.
+    pub upload_bytes: u64,
+}
+
+/// Something that attempts for a message may have left in a mailbox.
+#[derive(Debug, Clone, Copy)]
+pub struct Leftover<'a> {
+    pub mailbox: &'a Address,
+    pub message: MessageId,
+    pub internet_message_id: Option<&'a str>,
+}
+
 /// Carries attempts to one upstream. Bounded in time: an implementation has deadlines for all it waits for.
 #[async_trait]
 pub trait Transport: Send + Sync + fmt::Debug {
@@ -38,6 +55,22 @@ pub trait Transport: Send + Sync + fmt::Debug {
     fn max_recipients(&self) -> u32;
 
     fn on_uncertain(&self) -> OnUncertain;
+
+    /// Whether an attempt that is cut off can leave something in the mailbox that [`Self::clear_away`] removes.
+    fn leaves_drafts(&self) -> bool {
+        false
+    }
+
+    /// Removes what attempts left behind, for a message that will not be attempted here again.
+    async fn clear_away(&self, _left: &Leftover<'_>) -> Result<(), Explanation> {
+        Ok(())
+    }
+
+    /// Of an attempt with a message of that size as it leaves; `is_repeated`: an earlier attempt may have left traces. A larger
+    /// message never costs less.
+    fn cost(&self, _message_bytes: u64, _is_repeated: bool) -> Cost {
+        Cost::default()
+    }
 }
 
 /// Finds the transport of a connection as the settings are now.

@@ -7,6 +7,7 @@ use settings::OnUncertain;
 use store::{Filter, LaneId, MessageState, Operation, PageRequest, StoreError};
 
 use crate::attempt::Deliverer;
+use crate::leftovers::note_interrupted;
 
 /// Messages looked at in one read.
 const PAGE: u32 = 200;
@@ -24,6 +25,9 @@ pub(crate) async fn retry_uncertain(deliverer: &Deliverer, lane: Option<LaneId>)
         for message in page.messages.into_iter().filter(|message| lane.is_none() || message.lane == lane) {
             let Some(route) = &message.routed_to else { continue };
             let Ok(transport) = deliverer.upstreams.transport(&route.connection) else { continue };
+            if transport.leaves_drafts() {
+                note_interrupted(&*deliverer.store, &message).await?;
+            }
             if transport.on_uncertain() == OnUncertain::Retry {
                 retry(deliverer, message.id).await?;
             }

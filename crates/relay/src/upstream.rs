@@ -3,6 +3,8 @@
 mod kept_grant;
 mod network;
 mod smtp;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::collections::HashMap;

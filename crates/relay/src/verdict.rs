@@ -17,6 +17,10 @@ pub struct Verdict {
     pub retry_at_once: bool,
     /// The stored message is damaged: it must be set aside.
     pub is_unreadable: bool,
+    /// Not the message is refused, but this way cannot carry it: another one may.
+    pub is_beyond_the_way: bool,
+    /// The attempt found out exactly what became of the earlier ones: nobody got the message twice.
+    pub settles_doubt: bool,
 }
 
 /// What the attempt means for the other messages of the lane.
@@ -44,6 +48,8 @@ impl Verdict {
             request_id: None,
             retry_at_once: false,
             is_unreadable: false,
+            is_beyond_the_way: false,
+            settles_doubt: false,
         }
     }
 
@@ -53,9 +59,26 @@ impl Verdict {
         self
     }
 
+    /// The refusal is about what this way can carry.
+    #[must_use]
+    pub fn beyond_the_way(self) -> Self {
+        Self { is_beyond_the_way: true, ..self }
+    }
+
     #[must_use]
     pub fn with_request_id(mut self, request_id: Option<String>) -> Self {
         self.request_id = request_id;
+        self
+    }
+
+    /// For a message that goes another way at once: what was refused here is still to be sent.
+    pub(crate) fn to_be_sent_elsewhere(mut self) -> Self {
+        for outcome in &mut self.outcomes {
+            if matches!(outcome, RecipientOutcome::Refused(_)) {
+                *outcome = RecipientOutcome::Deferred;
+            }
+        }
+        self.retry_at_once = true;
         self
     }
 }

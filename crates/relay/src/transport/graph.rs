@@ -8,9 +8,11 @@
 //!
 //! Promise: whatever way, the addresses Graph is asked to mail are those of the attempt. By way of a draft a message is sent
 //! exactly once: an attempt after the first looks what earlier ones left in the mailbox, also those of a process that
-//! was killed, takes what was sent for sent and removes what was not.
+//! was killed, takes what was sent for sent, goes on with what only waits to be sent, and removes the rest.
 
+mod cost;
 mod judge;
+mod kept_draft;
 mod large;
 mod outgoing;
 
@@ -18,13 +20,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use graph::{DraftContent, FailureClass, GraphError, GraphMail, MailboxSegment, MimeBody, MimeSource as _, Traces};
+use graph::{
+    DraftContent, FailureClass, GraphError, GraphMail, Left, MailboxSegment, MimeBody, MimeSource as _, NotSent,
+    Prepared, Traces,
+};
 use mail::Address;
 use settings::{Connection, Delivery as Choice, OnUncertain};
-use store::{MessageRecord, RecipientOutcome};
+use store::{Explanation, MessageRecord, RecipientOutcome};
 use tokio::sync::Semaphore;
 
-use crate::{Delivery, LaneVerdict, Transport, Verdict};
+use super::Leftover;
+use crate::{Cost, Delivery, LaneVerdict, Transport, Verdict};
 use judge::{impossible_mailbox, judge, unread, unsupported};
 use large::{LargeMessage, NotTakenApart};
 use outgoing::OutgoingMime;
@@ -64,7 +70,7 @@ impl Attempt<'_> {
     }
 
     fn judge(&self, error: &GraphError) -> Verdict {
-        judge(error, &self.message.recipients)
+        judge(error, &self.message.recipients, &self.message.mailbox)
     }
 }
 
@@ -108,19 +114,31 @@ impl GraphTransport {
     }
 
     async fn by_draft(&self, attempt: &Attempt<'_>, in_parts: bool) -> Verdict {
-        if attempt.record.attempts > 1
-            && let Some(verdict) = self.settle_traces(attempt).await
-        {
-            return verdict;
+        if attempt.record.attempts > 1 {
+            if let Some(verdict) = self.go_on_with_kept(attempt).await {
+                return verdict;
+            }
+            match self.settle_traces(attempt).await {
+                Settled::By(verdict) => return verdict,
+                Settled::NothingWasSent { is_certain } => {
+                    let mut verdict = self.by_new_draft(attempt, in_parts).await;
+                    verdict.settles_doubt = is_certain && all_accepted(&verdict);
+                    return verdict;
+                }
+            }
         }
+        self.by_new_draft(attempt, in_parts).await
+    }
+
+    async fn by_new_draft(&self, attempt: &Attempt<'_>, in_parts: bool) -> Verdict {
         if in_parts {
             return self.in_parts(attempt).await;
         }
         let sent = self.mail.send_draft(&attempt.mailbox, DraftContent::Mime(&attempt.message), &marker(attempt)).await;
         match sent {
             Ok(accepted) => attempt.accepted(accepted.request_id),
-            Err(error) if self.switches_to_parts(&error) => self.in_parts(attempt).await,
-            Err(error) => attempt.judge(&error),
+            Err(NotSent { error, .. }) if self.switches_to_parts(&error) => self.in_parts(attempt).await,
+            Err(not_sent) => self.judge_draft(attempt, not_sent).await,
         }
     }
 
@@ -134,8 +152,32 @@ impl GraphTransport {
         };
         match self.mail.send_draft(&attempt.mailbox, DraftContent::Json(&large), &marker(attempt)).await {
             Ok(accepted) => attempt.accepted(accepted.request_id),
-            Err(error) => self.judge_parts(attempt, &error),
+            Err(not_sent) => self.judge_draft(attempt, not_sent).await,
         }
+    }
+
+    /// An earlier attempt has done all but the sending: it is done, and nothing is uploaded twice.
+    async fn go_on_with_kept(&self, attempt: &Attempt<'_>) -> Option<Verdict> {
+        let kept = kept_draft::read(attempt).await?;
+        let id = kept.ready_for(attempt)?;
+        match self.mail.send_prepared(&attempt.mailbox, id).await {
+            Ok(Prepared::Sent(accepted)) => {
+                kept_draft::forget(attempt).await;
+                Some(attempt.accepted(accepted.request_id))
+            }
+            Ok(Prepared::Gone) => None,
+            Err(not_sent) => Some(self.judge_draft(attempt, not_sent).await),
+        }
+    }
+
+    /// Notes what was left behind, so that it is found even if this message is never attempted again.
+    async fn judge_draft(&self, attempt: &Attempt<'_>, not_sent: NotSent) -> Verdict {
+        match not_sent.left {
+            Left::Nothing => {}
+            Left::Ready(id) => kept_draft::note(attempt, Some(id)).await,
+            Left::Something => kept_draft::note(attempt, None).await,
+        }
+        self.judge_parts(attempt, &not_sent.error)
     }
 
     /// Where only large messages need Mail.ReadWrite, its lack must not stop the others.
@@ -148,28 +190,34 @@ impl GraphTransport {
         verdict
     }
 
-    /// What earlier attempts did, if it decides this one.
-    async fn settle_traces(&self, attempt: &Attempt<'_>) -> Option<Verdict> {
+    /// What earlier attempts did: it may decide this one.
+    async fn settle_traces(&self, attempt: &Attempt<'_>) -> Settled {
         let message_id = attempt.record.internet_message_id.as_deref().map(in_angle_brackets);
         let found = self.mail.find_traces(&attempt.mailbox, &marker(attempt), message_id.as_deref()).await;
         let Traces { sent, drafts } = match found {
             Ok(traces) => traces,
-            Err(error) => return Some(self.judge_parts(attempt, &error)),
+            Err(error) => return Settled::By(self.judge_parts(attempt, &error)),
         };
         for draft in &drafts {
             if let Err(error) = self.mail.remove_draft(&attempt.mailbox, draft).await {
-                return Some(self.judge_parts(attempt, &error));
+                return Settled::By(self.judge_parts(attempt, &error));
             }
         }
+        kept_draft::forget(attempt).await;
+        let earlier = usize::try_from(attempt.record.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+        // An attempt without a trace may have gone another way, or somebody tidied up.
+        let is_certain = sent.len().saturating_add(drafts.len()) >= earlier;
+        let copies = sent.len();
         let mailed: HashSet<Address> = sent.into_iter().flat_map(|copy| copy.recipients).collect();
         let is_mailed = |address: &&Address| mailed.contains(*address);
         let count = attempt.message.recipients.iter().filter(is_mailed).count();
         if count == 0 {
-            return None;
+            return Settled::NothingWasSent { is_certain: is_certain && copies == 0 };
         }
         tracing::info!(event = "sent_by_an_earlier_attempt", message_id = %attempt.record.id, recipients = count);
         if count == attempt.count() {
-            return Some(attempt.accepted(None));
+            let verdict = attempt.accepted(None);
+            return Settled::By(Verdict { settles_doubt: is_certain && copies == 1, ..verdict });
         }
         let mut verdict = Verdict::all(attempt.count(), RecipientOutcome::Deferred, LaneVerdict::Go);
         for (outcome, address) in verdict.outcomes.iter_mut().zip(&attempt.message.recipients) {
@@ -178,8 +226,21 @@ impl GraphTransport {
             }
         }
         verdict.retry_at_once = true;
-        Some(verdict)
+        Settled::By(verdict)
     }
+}
+
+/// What the look at earlier attempts' traces came to.
+enum Settled {
+    By(Verdict),
+    /// `is_certain`: every earlier attempt left a draft, and none of them was sent.
+    NothingWasSent {
+        is_certain: bool,
+    },
+}
+
+fn all_accepted(verdict: &Verdict) -> bool {
+    verdict.outcomes.iter().all(|outcome| *outcome == RecipientOutcome::Accepted)
 }
 
 /// What the message's drafts are found by.
@@ -228,5 +289,23 @@ impl Transport for GraphTransport {
             Choice::Tracked => OnUncertain::Retry,
             Choice::Standard => self.connection.on_uncertain,
         }
+    }
+
+    fn leaves_drafts(&self) -> bool {
+        self.connection.takes_large_apart() || self.connection.delivery == Choice::Tracked
+    }
+
+    async fn clear_away(&self, left: &Leftover<'_>) -> Result<(), Explanation> {
+        let Ok(mailbox) = MailboxSegment::new(left.mailbox.as_str()) else { return Ok(()) };
+        let message_id = left.internet_message_id.map(in_angle_brackets);
+        let traces = self.mail.find_traces(&mailbox, &left.message.to_string(), message_id.as_deref()).await;
+        for draft in traces.map_err(|error| judge::explanation_of(&error))?.drafts {
+            self.mail.remove_draft(&mailbox, &draft).await.map_err(|error| judge::explanation_of(&error))?;
+        }
+        Ok(())
+    }
+
+    fn cost(&self, message_bytes: u64, is_repeated: bool) -> Cost {
+        cost::of(&self.connection, message_bytes, is_repeated)
     }
 }

@@ -80,7 +80,7 @@ fn body() -> impl Strategy<Value = String> {
     ]
 }
 
-fn case() -> impl Strategy<Value = (Vec<String>, String, Vec<&'static str>)> {
+pub(crate) fn case() -> impl Strategy<Value = (Vec<String>, String, Vec<&'static str>)> {
     (prop::collection::vec(field(), 0..8), body(), subsequence(PEOPLE.to_vec(), 1..=4))
 }
 

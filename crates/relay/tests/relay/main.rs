@@ -4,9 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod delegated;
+mod detours;
 mod drafts;
 mod envelope_decides;
+mod failover;
 mod lanes;
+mod pacing;
+mod testing_environment;
 mod through_graph;
 mod tracked;
 
@@ -14,5 +18,7 @@ mod rig {
     pub(crate) mod drafting;
     pub(crate) mod microsoft;
     pub(crate) mod scripted;
+    pub(crate) mod sink;
+    pub(crate) mod strict;
     pub(crate) mod tenant;
 }

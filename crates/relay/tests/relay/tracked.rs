@@ -66,6 +66,7 @@ async fn a_process_killed_between_sending_and_recording_sends_nothing_twice() {
         let detail = rig.until_settled(id).await;
         assert_eq!((detail.message.state, detail.attempts.len()), (MessageState::Sent, 2));
         assert_eq!(rig.sandbox.deliveries().len(), 1, "large: {delivery_is_large}");
+        assert!(!detail.message.may_be_duplicated, "its trace tells exactly");
     }
 }
 
@@ -82,7 +83,24 @@ async fn a_draft_that_cannot_be_asked_about_stays_in_doubt_until_it_can() {
     let detail = rig.until_settled(id).await;
     assert_eq!(detail.message.state, MessageState::Sent, "the second attempt finds what the first one sent");
     assert_eq!(rig.sandbox.deliveries().len(), 1);
-    assert!(detail.message.may_be_duplicated, "it was in doubt for a while");
+    assert!(!detail.message.may_be_duplicated, "it was in doubt for a while, and is no more");
+}
+
+#[tokio::test]
+async fn a_doubt_whose_trace_somebody_swept_away_stays_marked() {
+    let mut rig = Rig::new(Delivery::Tracked, false).await;
+    rig.sandbox.add_fault(Fault { delay_ms: 600_000, ..Fault::new(FaultKind::Slow).operation("createDraft") });
+    let mut news = rig.store.subscribe();
+    let id = rig.enqueue(SMALL, &["a@x.test"], MAILBOX).await;
+    while rig.store.message(id).await.unwrap().message.state != MessageState::Sending {
+        let _news_or_lag = news.recv().await;
+    }
+    rig.kill_relay();
+    rig.sandbox.clear_faults();
+    rig.start_relay().await;
+    let detail = rig.until_settled(id).await;
+    assert_eq!((detail.message.state, rig.sandbox.deliveries().len()), (MessageState::Sent, 1));
+    assert!(detail.message.may_be_duplicated, "no trace of the first attempt was found");
 }
 
 /// Mailboxes of the sandbox's tenant, each a lane.

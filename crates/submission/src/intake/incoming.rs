@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use mail::line_endings::Canonicalizer;
 use mail::trace::{Protocol, Received, missing_fields};
 use mail::{Envelope, MessageId};
+use settings::{RoutedTo, Settings};
 use store::{BodyWriter, Enqueued, IdempotencyKey, NewMessage, Via};
 
 use super::header_facts::{HeaderFacts, HeaderKeeper};
@@ -125,12 +126,11 @@ impl Incoming {
         let lifetime = self.shared.limits.queue_lifetime;
         let starts = self.options.send_at.map_or(now, |send_at| send_at.max(now));
         // No route now is no reason to refuse: the message waits for the settings.
-        let routed_to = settings.route(facts.sender()).ok();
-        if let Some(limit) =
-            routed_to.as_ref().and_then(|way| settings.connection(&way.connection)?.max_message_bytes())
-        {
+        let ways = settings.route_with_fallbacks(facts.sender()).ok();
+        if let Some(limit) = ways.as_ref().and_then(|(first, others)| widest(&settings, first, others)) {
             self.check_carried(limit, added_header.len())?;
         }
+        let routed_to = ways.map(|(first, _)| first);
         Ok(NewMessage {
             id: self.id,
             body: self.body.finish().await.map_err(|error| refusal::from_store(&error))?,
@@ -139,7 +139,6 @@ impl Incoming {
             internet_message_id: facts.message_id.or_else(|| HeaderFacts::of(added_header.as_bytes()).message_id),
             subject: facts.subject,
             added_header,
-            hold: None,
             priority: self.options.priority,
             send_at: self.options.send_at,
             received_at: now,
@@ -148,6 +147,7 @@ impl Incoming {
             via: self.origin.via,
             peer: self.origin.peer,
             idempotency: self.idempotency,
+            hold: settings.emails.hold_all.then(|| HELD.to_owned()),
             metadata: self.options.metadata,
             envelope: self.envelope,
         })
@@ -192,6 +192,16 @@ impl Incoming {
         received.to_field() + &missing_fields(self.header.header(), self.id, host, now)
     }
 }
+
+/// The largest message that the way or one of its fallbacks carries; `None`: one of them names no limit.
+fn widest(settings: &Settings, first: &RoutedTo, others: &[RoutedTo]) -> Option<u64> {
+    let ways = std::iter::once(first).chain(others);
+    let limits = ways.map(|way| settings.connection(&way.connection)?.max_message_bytes());
+    limits.collect::<Option<Vec<u64>>>()?.into_iter().max()
+}
+
+/// Why messages of a testing environment are held; administrators read it.
+const HELD: &str = "this is a testing environment: every message is held until somebody releases it (hold_all)";
 
 /// Between two addresses of a folded field: comma, line end, blank.
 const FOLD_BYTES: usize = 4;

@@ -12,7 +12,27 @@ use crate::upstream::explain;
 use crate::{LaneVerdict, Verdict};
 
 /// What Graph's answer means for each recipient and for the lane.
-pub(super) fn judge(error: &GraphError, recipients: &[Address]) -> Verdict {
+pub(super) fn judge(error: &GraphError, recipients: &[Address], mailbox: &Address) -> Verdict {
+    let mut verdict = meaning(error, recipients);
+    verdict.is_beyond_the_way = error.class() == FailureClass::TooLarge;
+    if is_no_user(error)
+        && let Some(explanation) = &mut verdict.explanation
+    {
+        explanation.fix = format!(
+            "Correct the mailbox <{mailbox}>, or create it. If it is an alias or a shared mailbox's second address, make a \
+             route for this sender with mailbox = the owner's address (the user principal name), and from_policy = \"keep\": \
+             From stays what it is."
+        );
+    }
+    verdict
+}
+
+/// An alias is an address of a mailbox, but no name of a user.
+fn is_no_user(error: &GraphError) -> bool {
+    error.code().is_some_and(|code| code.eq_ignore_ascii_case("ErrorInvalidUser"))
+}
+
+fn meaning(error: &GraphError, recipients: &[Address]) -> Verdict {
     let count = recipients.len();
     let (outcome, lane) = match error.class() {
         FailureClass::Permanent => {
@@ -79,7 +99,7 @@ fn refusal_status(error: &GraphError) -> EnhancedStatus {
     EnhancedStatus::permanent(subject, detail)
 }
 
-fn explanation_of(error: &GraphError) -> Explanation {
+pub(super) fn explanation_of(error: &GraphError) -> Explanation {
     let code = error.code().map(str::to_owned).or_else(|| {
         let number = error.token_error()?.aadsts()?;
         Some(format!("AADSTS{number}"))
@@ -121,13 +141,16 @@ pub(super) fn unsupported(count: usize, error: &Unsupported) -> Verdict {
         Unsupported::BodyTooLarge => EnhancedStatus::permanent(3, 4),
         _ => EnhancedStatus::permanent(6, 3),
     };
-    Verdict::all(count, RecipientOutcome::Refused(status), LaneVerdict::MessageOnly).explained(Explanation {
-        what: "The message is too large for one request to Microsoft Graph, and cannot be sent in parts.".to_owned(),
-        why: format!("Larger messages are sent as JSON with separate attachments, but {error}."),
-        fix: "Send it smaller, or route this sender over SMTP.".to_owned(),
-        who: "Sender".to_owned(),
-        code: None,
-    })
+    Verdict::all(count, RecipientOutcome::Refused(status), LaneVerdict::MessageOnly).beyond_the_way().explained(
+        Explanation {
+            what: "The message is too large for one request to Microsoft Graph, and cannot be sent in parts."
+                .to_owned(),
+            why: format!("Larger messages are sent as JSON with separate attachments, but {error}."),
+            fix: "Send it smaller, give the route a fallback by SMTP, or route this sender over SMTP.".to_owned(),
+            who: "Sender".to_owned(),
+            code: None,
+        },
+    )
 }
 
 /// The message could not be read here.

@@ -87,7 +87,8 @@ impl Rig {
         let connections = Connections::new(Arc::clone(&self.store), Network::default());
         let mut config = RelayConfig::new(NodeId("node".into()));
         let quick = Backoff { first: Duration::from_millis(2), cap: Duration::from_millis(10) };
-        config.limits = Limits { message_backoff: quick, lane_backoff: quick, ..Limits::default() };
+        let housekeeping = Duration::from_millis(100);
+        config.limits = Limits { message_backoff: quick, lane_backoff: quick, housekeeping, ..Limits::default() };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let store = Arc::clone(&self.store);
         let started = runtime.spawn(async move { Relay::start(store, Arc::new(connections), config).await.unwrap() });
@@ -158,6 +159,16 @@ impl Rig {
             }
         };
         tokio::time::timeout(Duration::from_mins(1), asked).await.unwrap();
+    }
+
+    /// Waits until housekeeping has tidied up.
+    pub(crate) async fn until_no_drafts(&self, mailbox: &str) {
+        let tidied = async {
+            while !self.sandbox.drafts(mailbox).is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), tidied).await.unwrap();
     }
 
     /// How often each message was delivered, by its Message-ID.

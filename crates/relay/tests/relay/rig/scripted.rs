@@ -48,7 +48,7 @@ impl Bench {
     async fn start(mut self) -> Self {
         let mut config = RelayConfig::new(NodeId("node".into()));
         config.clock = clock_since(self.epoch);
-        let upstreams: Arc<dyn Upstreams> = Arc::new(Handle(Arc::clone(&self.upstream)));
+        let upstreams: Arc<dyn Upstreams> = Arc::new(Handle(Arc::clone(&self.upstream), String::new()));
         self.running = Some(Relay::start(Arc::clone(&self.store), upstreams, config).await.unwrap());
         self
     }
@@ -96,7 +96,7 @@ impl Bench {
         self.change(vec![SettingsChange::PutEmails(emails)]).await;
     }
 
-    async fn change(&self, changes: Vec<SettingsChange>) {
+    pub(crate) async fn change(&self, changes: Vec<SettingsChange>) {
         let version = self.store.settings().borrow().version;
         let audit = AuditEntry {
             at: self.now(),
@@ -128,7 +128,7 @@ impl Bench {
             routed_to: Some(RoutedTo { connection: ConnectionId("c".into()), mailbox: draft.mailbox }),
             hold: None,
             priority: draft.priority,
-            send_at: None,
+            send_at: draft.after.map(|after| now + SignedDuration::try_from(after).unwrap()),
             received_at: now,
             expires_at: now + SignedDuration::from_hours(48),
             account: None,
@@ -164,6 +164,13 @@ impl Bench {
         tokio::time::timeout(Duration::from_hours(24 * 7), arrived).await.expect("the state is reached");
     }
 
+    /// Waits for so many attempts on that connection.
+    pub(crate) async fn until_sends_by(&self, connection: &str, count: usize) {
+        let mut sends = self.upstream.started.subscribe();
+        let arrived = sends.wait_for(|_| self.upstream.sends_by(connection) >= count);
+        tokio::time::timeout(Duration::from_hours(1), arrived).await.expect("as many sends").unwrap();
+    }
+
     pub(crate) async fn until_sends(&self, count: usize) {
         let mut sends = self.upstream.started.subscribe();
         let arrived = sends.wait_for(|sends| *sends >= count);
@@ -179,16 +186,23 @@ pub(crate) struct Draft {
     recipients: Vec<Address>,
     mailbox: Address,
     priority: Priority,
+    after: Option<Duration>,
 }
 
 pub(crate) fn message_to(recipients: &[&str]) -> Draft {
     let recipients = recipients.iter().map(|text| text.parse().unwrap()).collect();
-    Draft { recipients, mailbox: "noreply@contoso.test".parse().unwrap(), priority: Priority::Normal }
+    Draft { recipients, mailbox: "noreply@contoso.test".parse().unwrap(), priority: Priority::Normal, after: None }
 }
 
 impl Draft {
     pub(crate) fn out_of(mut self, mailbox: &str) -> Self {
         self.mailbox = mailbox.parse().unwrap();
+        self
+    }
+
+    /// To leave so much later.
+    pub(crate) fn after(mut self, wait: Duration) -> Self {
+        self.after = Some(wait);
         self
     }
 
@@ -206,6 +220,7 @@ impl Draft {
 #[derive(Debug, Clone)]
 pub(crate) struct Send {
     pub(crate) at: Instant,
+    pub(crate) connection: String,
     pub(crate) recipients: Vec<String>,
 }
 
@@ -216,6 +231,7 @@ type Rule = Box<dyn Fn(usize) -> Verdict + core::marker::Send + Sync>;
 pub(crate) struct Upstream {
     script: Mutex<VecDeque<Verdict>>,
     always: Mutex<Option<Rule>>,
+    by_connection: Mutex<HashMap<String, Rule>>,
     delays: Mutex<HashMap<usize, Duration>>,
     takes: Mutex<Duration>,
     panic_on: Mutex<Option<usize>>,
@@ -242,6 +258,11 @@ impl Upstream {
         *self.always.lock().unwrap() = Some(Box::new(rule));
     }
 
+    /// What one connection does; goes before [`Self::always`].
+    pub(crate) fn rule(&self, connection: &str, rule: impl Fn(usize) -> Verdict + core::marker::Send + Sync + 'static) {
+        self.by_connection.lock().unwrap().insert(connection.to_owned(), Box::new(rule));
+    }
+
     pub(crate) fn take(&self, duration: Duration) {
         *self.takes.lock().unwrap() = duration;
     }
@@ -266,6 +287,10 @@ impl Upstream {
         self.sends.lock().unwrap().clone()
     }
 
+    pub(crate) fn sends_by(&self, connection: &str) -> usize {
+        self.sends().iter().filter(|send| send.connection == connection).count()
+    }
+
     pub(crate) fn most_under_way(&self) -> usize {
         self.most_under_way.load(Ordering::Relaxed)
     }
@@ -273,11 +298,11 @@ impl Upstream {
 
 /// The upstream as the relay holds it.
 #[derive(Debug)]
-struct Handle(Arc<Upstream>);
+struct Handle(Arc<Upstream>, String);
 
 impl Upstreams for Handle {
-    fn transport(&self, _connection: &ConnectionId) -> Result<Arc<dyn Transport>, UpstreamError> {
-        Ok(Arc::new(Self(Arc::clone(&self.0))))
+    fn transport(&self, connection: &ConnectionId) -> Result<Arc<dyn Transport>, UpstreamError> {
+        Ok(Arc::new(Self(Arc::clone(&self.0), connection.0.clone())))
     }
 
     fn header_from_policy(&self) -> FromPolicy {
@@ -293,10 +318,11 @@ impl Transport for Handle {
         let upstream = &self.0;
         let nth = {
             let mut sends = upstream.sends.lock().unwrap();
-            sends.push(Send { at: Instant::now(), recipients });
+            sends.push(Send { at: Instant::now(), connection: self.1.clone(), recipients });
             sends.len() - 1
         };
         let verdict = upstream.script.lock().unwrap().pop_front();
+        let verdict = verdict.or_else(|| upstream.by_connection.lock().unwrap().get(&self.1).map(|rule| rule(count)));
         let verdict = verdict.or_else(|| upstream.always.lock().unwrap().as_ref().map(|rule| rule(count)));
         let under_way = upstream.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         upstream.most_under_way.fetch_max(under_way, Ordering::Relaxed);
