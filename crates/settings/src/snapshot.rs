@@ -73,7 +73,10 @@ impl Settings {
             return None;
         }
         let ways = self.emails.service_connection.iter().chain(self.routes.iter().map(|r| &r.service_connection));
-        let limits: Option<Vec<u64>> = ways.map(|id| self.connection(id)?.max_message_bytes()).collect();
+        let fallbacks = self.emails.fallback.iter().chain(self.routes.iter().flat_map(|route| &route.fallback));
+        let fallbacks = fallbacks.filter(|id| self.connection(id).is_some());
+        let limits: Option<Vec<u64>> =
+            ways.chain(fallbacks).map(|id| self.connection(id)?.max_message_bytes()).collect();
         limits?.into_iter().max()
     }
 
@@ -187,6 +190,11 @@ mod tests {
         assert_eq!(narrow.max_message_bytes(), Some(GRAPH_MIME_MAX_BYTES));
         let wide = Settings { routes: vec![route("*@hr.test", Mailbox::Sender)], ..settings() };
         assert_eq!(wide.max_message_bytes(), None, "the route's SMTP server names no limit");
+        let mut detour = settings();
+        detour.emails.fallback = vec![ConnectionId("gone".into())];
+        assert_eq!(detour.max_message_bytes(), Some(GRAPH_MIME_MAX_BYTES));
+        detour.emails.fallback = vec![ConnectionId("hr".into())];
+        assert_eq!(detour.max_message_bytes(), None, "what Graph cannot carry goes by the fallback");
         assert_eq!(Settings::default().max_message_bytes(), None, "nothing is set up: nothing is known");
         let mut large = settings();
         large.connections[0].large_messages = true;

@@ -16,7 +16,7 @@ use mail::line_endings::Canonicalizer;
 use mail::trace::{Protocol, Received, missing_fields};
 use mail::{Envelope, MessageId};
 use settings::{RoutedTo, Settings};
-use store::{BodyWriter, Enqueued, IdempotencyKey, NewMessage, Via};
+use store::{BodyWriter, Enqueued, IdempotencyKey, NewMessage, Operation, Via};
 
 use super::header_facts::{HeaderFacts, HeaderKeeper};
 use super::{Origin, Refusal, Shared, SubmissionOptions, Submitter, policy, refusal};
@@ -104,10 +104,13 @@ impl Incoming {
         let shared = Arc::clone(&self.shared);
         let message = self.into_message(facts).await?;
         let (via, peer, size) = (message.via, message.peer, message.body.len());
-        let recipients = message.envelope.recipients.len();
+        let (recipients, is_held) = (message.envelope.recipients.len(), message.hold.is_some());
         let enqueued = shared.store.enqueue(message).await.map_err(|error| refusal::from_store(&error))?;
         match enqueued {
             Enqueued::New(id) => {
+                if !is_held {
+                    hold_if_switched_on(&shared, id).await;
+                }
                 metrics::counter!("postern_messages_accepted_total", "via" => via_name(via)).increment(1);
                 tracing::info!(event = "message_accepted", message_id = %id, via = via_name(via), ?peer, recipients, size);
                 Ok(id)
@@ -202,6 +205,17 @@ fn widest(settings: &Settings, first: &RoutedTo, others: &[RoutedTo]) -> Option<
 
 /// Why messages of a testing environment are held; administrators read it.
 const HELD: &str = "this is a testing environment: every message is held until somebody releases it (hold_all)";
+
+/// The switch was thrown while the message came in: what was queued then is held by now, and this one was not there yet.
+async fn hold_if_switched_on(shared: &Shared, id: MessageId) {
+    if !shared.store.settings().borrow().emails.hold_all {
+        return;
+    }
+    let held = shared.store.operate(id, Operation::Hold, "system", Some(HELD), shared.clock.now()).await;
+    if let Err(error) = held {
+        tracing::warn!(event = "message_not_held", message_id = %id, %error);
+    }
+}
 
 /// Between two addresses of a folded field: comma, line end, blank.
 const FOLD_BYTES: usize = 4;

@@ -1,5 +1,5 @@
 use settings::{Connection, ConnectionId, Emails, GRAPH_MIME_MAX_BYTES, Service};
-use store::SettingsChange;
+use store::{MessageState, SettingsChange};
 
 use super::*;
 use crate::test_world::{World, account, envelope, origin};
@@ -58,6 +58,43 @@ async fn messages_take_the_route_of_their_header_from() {
     let refusal =
         world.submit(Submitter::Local, self::envelope("a@contoso.test", &["b@x.test"]), &raw).await.unwrap_err();
     assert_eq!(refusal.status.to_string(), "5.3.4");
+}
+
+#[tokio::test]
+async fn a_message_is_taken_that_only_a_fallback_can_carry() {
+    let world = World::new(Limits::default());
+    let graph = Connection::new(ConnectionId("c1".into()), "Contoso Graph", Service::GraphApi);
+    let smarthost = Connection::new(ConnectionId("c2".into()), "Smarthost", Service::SmtpServer);
+    let emails = Emails {
+        enabled: true,
+        mailbox: Some("noreply@contoso.test".parse().unwrap()),
+        service_connection: Some(graph.id.clone()),
+        fallback: vec![smarthost.id.clone()],
+        ..Emails::default()
+    };
+    let change = [SettingsChange::PutConnection(graph), SettingsChange::PutConnection(smarthost)];
+    world.change(change.into_iter().chain([SettingsChange::PutEmails(emails)]).collect()).await;
+    assert_eq!(world.intake.max_message_bytes(), Limits::default().max_message_bytes);
+    let raw = vec![b'x'; usize::try_from(GRAPH_MIME_MAX_BYTES).unwrap() + 1];
+    let raw = [&b"From: a@contoso.test\r\n\r\n"[..], &raw[..]].concat();
+    let detail = world.submit(Submitter::Local, envelope("a@contoso.test", &["b@x.test"]), &raw).await.unwrap();
+    assert_eq!(detail.message.routed_to.unwrap().connection.0, "c1");
+}
+
+#[tokio::test]
+async fn in_a_testing_environment_messages_are_held_as_they_arrive() {
+    let world = World::new(Limits::default());
+    let submit = || async {
+        let envelope = envelope("a@contoso.test", &["b@x.test"]);
+        world.submit(Submitter::Local, envelope, b"From: a@contoso.test\r\n\r\n").await.unwrap()
+    };
+    world.change(vec![SettingsChange::PutEmails(Emails { hold_all: true, ..Emails::default() })]).await;
+    let held = submit().await;
+    assert_eq!(held.message.state, MessageState::Held);
+    assert_eq!(held.events.len(), 1, "held once");
+    assert!(held.events[0].detail.as_ref().unwrap().contains("testing environment"));
+    world.change(vec![SettingsChange::PutEmails(Emails::default())]).await;
+    assert_eq!(submit().await.message.state, MessageState::Queued);
 }
 
 #[tokio::test]
