@@ -28,6 +28,7 @@ fn various(number: u64) -> NewMessage {
         id: MessageId::new(second * 1_000, 0),
         envelope,
         subject: Some(format!("{} {} no. {number}", WORDS[pick(5)], WORDS[pick(3)])),
+        internet_message_id: Some(format!("<x{}.Übung@contoso.test>", pick(9))),
         received_at,
         account: (pick(4) > 0).then(|| AccountId(format!("shop {}", pick(4)))),
         ..message(0, 10)
@@ -49,7 +50,7 @@ async fn move_some(store: &SqliteStore, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// A store with messages of several states; the newest third is not in the index, for its words are gone from there
+/// A store with messages of several states, of which some bounced; the newest third is not in the index, for its words are gone from there
 /// and `indexed_up_to` says so.
 async fn filled(folder: &std::path::Path) -> SqliteStore {
     let store = SqliteStore::open(folder).unwrap();
@@ -60,6 +61,7 @@ async fn filled(folder: &std::path::Path) -> SqliteStore {
     store.index_words().await.unwrap();
     move_some(&store, MESSAGES / 2..MESSAGES).await;
     let forget = |unit: &mut crate::sqlite::unit::Unit<'_>| {
+        unit.execute("UPDATE message SET bounced = 1 WHERE seq % 11 = 0", [])?;
         unit.execute("DELETE FROM message_words WHERE rowid > 160", [])?;
         unit.execute("UPDATE tally SET value = 160 WHERE name = 'indexed_up_to'", [])
     };
@@ -92,6 +94,8 @@ fn filters() -> Vec<Filter> {
     all.push(Filter { sender: Some("customer1".into()), ..Filter::default() });
     all.push(Filter { recipient: Some(address("CUSTOMER7@X.test")), ..Filter::default() });
     all.push(Filter { account: Some(AccountId("shop 1".into())), ..text("rem") });
+    let message_id = |id: &str| Filter { internet_message_id: Some(id.into()), ..Filter::default() };
+    all.extend(["<x7.Übung@contoso.test>", "<x7.übung@contoso.test>", "<x@contoso.test>", "<>"].map(message_id));
     let plain = all.clone();
     for filter in &plain {
         for states in
@@ -99,6 +103,8 @@ fn filters() -> Vec<Filter> {
         {
             all.push(Filter { states, ..filter.clone() });
         }
+        all.push(Filter { bounced: true, ..filter.clone() });
+        all.push(Filter { bounced: true, states: vec![S::Held, S::Queued], ..filter.clone() });
         all.push(Filter { since: second(60), until: second(150), ..filter.clone() });
         all.push(Filter { until: second(3), states: vec![S::Held, S::Cancelled], ..filter.clone() });
         all.push(Filter { since: second(9_999), ..filter.clone() });
