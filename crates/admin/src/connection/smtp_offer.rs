@@ -21,7 +21,7 @@ pub struct SmtpOffer {
 
 impl From<SmtpFacts> for SmtpOffer {
     fn from(facts: SmtpFacts) -> Self {
-        let SmtpFacts { host, port, tls, authenticated, max_message_bytes, lacks } = facts;
+        let SmtpFacts { host, port, tls, authenticated, max_message_bytes, lacks, accepted: _ } = facts;
         Self { host, port, tls, authenticated, max_message_bytes, lacks }
     }
 }
