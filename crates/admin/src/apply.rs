@@ -9,6 +9,7 @@ mod password;
 pub(crate) mod plan;
 pub(crate) mod references;
 pub(crate) mod routes;
+pub(crate) mod telling;
 pub(crate) mod tenants;
 
 use jiff::Timestamp;

@@ -1,6 +1,7 @@
 //! Service connections: what is there, and whether each can get a token.
 
 mod edit;
+mod network;
 mod smtp_offer;
 mod smtp_server;
 
@@ -10,9 +11,12 @@ use entra::Claims;
 use jiff::Timestamp;
 use relay::{Network, Upstream};
 use serde::Serialize;
-use settings::{Connection, ConnectionType, Credential, Delivery, OnUncertain, Permission, Service, Settings};
+use settings::{
+    Connection, ConnectionId, ConnectionType, Credential, Delivery, OnUncertain, Permission, Service, Settings,
+};
 use store::{Explanation, Store};
 
+use crate::tenants::credential_kind;
 use crate::{Actor, AdminError, Role};
 
 pub(crate) use edit::with_id;
@@ -20,6 +24,7 @@ pub use edit::{
     Capability, ServiceView, create_connection, list_services, remove_connection, suggest_connection_name,
     update_connection,
 };
+pub use network::NetworkView;
 pub use smtp_offer::SmtpOffer;
 pub(crate) use smtp_offer::mailbox;
 pub use smtp_server::SmtpServerView;
@@ -34,7 +39,7 @@ pub struct ConnectionSummary {
     pub service: Service,
     pub tenant: Option<String>,
     pub permission: Permission,
-    /// `client secret`, `certificate` or nothing.
+    /// How its tenant's application proves to be itself, in words.
     pub credential: Option<&'static str>,
     pub client_secret_expires: Option<jiff::civil::Date>,
     pub large_messages: bool,
@@ -44,10 +49,18 @@ pub struct ConnectionSummary {
     /// Of Graph, where it is not the usual: octets of message in one request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_max_bytes: Option<u64>,
+    /// Of Graph with large messages, where it is not the usual: octets of the largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub large_max_bytes: Option<u64>,
+    pub read_bounces: bool,
+    pub messages_per_minute: Option<u32>,
+    pub recipients_per_day: Option<u32>,
+    #[serde(flatten)]
+    pub network: NetworkView,
     /// Of the service *SMTP Server*.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp_server: Option<SmtpServerView>,
-    /// `emails`, and the names of routes.
+    /// `emails`, the names of routes, `alarms`.
     pub used_by: Vec<String>,
 }
 
@@ -152,32 +165,45 @@ pub(crate) fn find<'a>(settings: &'a Settings, name: &str) -> Result<&'a Connect
 
 fn summary(settings: &Settings, connection: &Connection) -> ConnectionSummary {
     let tenant = connection.tenant.as_ref().and_then(|id| settings.tenant(id));
-    let (credential, client_secret_expires) = match tenant.and_then(|tenant| tenant.credential.as_ref()) {
-        Some(Credential::ClientSecret { expires, .. }) => (Some("client secret"), *expires),
-        Some(Credential::Certificate(_)) => (Some("certificate"), None),
-        Some(Credential::FederatedTokenFile { .. }) => (Some("federated token file"), None),
-        Some(Credential::ManagedIdentity) => (Some("managed identity"), None),
-        None => (None, None),
+    let credential = tenant.and_then(|tenant| tenant.credential.as_ref());
+    let client_secret_expires = match credential {
+        Some(Credential::ClientSecret { expires, .. }) => *expires,
+        _ => None,
     };
-    let by_emails = settings.emails.service_connection.as_ref() == Some(&connection.id);
-    let by_routes = settings.routes.iter().filter(|route| route.service_connection == connection.id);
-    let used_by = by_emails.then(|| "emails".to_owned()).into_iter();
     ConnectionSummary {
         id: connection.id.0.clone(),
         name: connection.name.clone(),
         service: connection.service,
         tenant: tenant.map(|tenant| tenant.name.clone()),
         permission: connection.permission,
-        credential,
+        credential: credential.map(credential_kind),
         client_secret_expires,
         large_messages: connection.large_messages,
         delivery: connection.delivery,
         on_uncertain: connection.on_uncertain,
         in_flight: connection.in_flight,
         mime_max_bytes: connection.mime_max_bytes,
+        large_max_bytes: connection.large_max_bytes,
+        read_bounces: connection.read_bounces,
+        messages_per_minute: connection.pace.messages_per_minute,
+        recipients_per_day: connection.pace.recipients_per_day,
+        network: connection.network.as_ref().map(NetworkView::from).unwrap_or_default(),
         smtp_server: connection.smtp.as_ref().map(SmtpServerView::from),
-        used_by: used_by.chain(by_routes.map(|route| format!("route {}", route.name))).collect(),
+        used_by: used_by(settings, &connection.id),
     }
+}
+
+/// As a fallback, too.
+fn used_by(settings: &Settings, id: &ConnectionId) -> Vec<String> {
+    let emails = &settings.emails;
+    let by_emails = emails.service_connection.as_ref() == Some(id) || emails.fallback.contains(id);
+    let by_alarms = settings.notices.alarms.connection.as_ref() == Some(id);
+    let by_routes = settings.routes.iter().filter(|it| it.service_connection == *id || it.fallback.contains(id));
+    let emails = by_emails.then(|| "emails".to_owned()).into_iter();
+    emails
+        .chain(by_routes.map(|route| format!("route {}", route.name)))
+        .chain(by_alarms.then(|| "alarms".to_owned()))
+        .collect()
 }
 
 impl From<Claims> for TokenFacts {

@@ -20,6 +20,7 @@ mod emails;
 mod error;
 mod expiry;
 mod export;
+mod notices;
 mod overview;
 pub mod people;
 mod queue;
@@ -27,6 +28,7 @@ mod routes;
 mod sealed_secret;
 mod setup_file;
 mod tenants;
+mod webhooks;
 
 pub use accounts::{AccountView, create_account, find_account, list_accounts, remove_account, update_account};
 pub use actor::Actor;
@@ -42,16 +44,17 @@ pub use certificate::{
 };
 pub use change::{Saved, settings_version};
 pub use connection::{
-    Capability, ConnectionSummary, ConnectionTest, ServiceView, SmtpOffer, SmtpServerView, TokenFacts,
+    Capability, ConnectionSummary, ConnectionTest, NetworkView, ServiceView, SmtpOffer, SmtpServerView, TokenFacts,
     connection_named, create_connection, list_connections, list_services, remove_connection, suggest_connection_name,
     test_connection, update_connection,
 };
 pub use diff::{DiffLine, FieldChange};
 pub use doctor::{Check, CheckStatus, DoctorRequest, doctor, report};
-pub use emails::{EmailsView, find_emails, update_emails};
+pub use emails::{EmailsView, Testing, find_emails, testing, update_emails};
 pub use error::{AdminError, Refused};
 pub use expiry::{Expiring, Severity, expiring};
 pub use export::export;
+pub use notices::{AlarmsView, NoticesView, find_notices, update_notices};
 pub use overview::{ConnectionState, LaneView, Overview, overview};
 pub use queue::{
     AttachmentView, BULK_MAX, CsvPiece, Preview, delete_message, delete_messages, eml_name, export_list,
@@ -61,7 +64,11 @@ pub use queue::{
 pub use routes::{Move, RouteView, create_route, find_route, list_routes, move_route, remove_route, update_route};
 pub use settings::Role;
 pub use setup_file::{
-    AccountEntry, ConnectionEntry, EmailsEntry, RouteEntry, SecretSource, SecretValue, SetupFile, TenantEntry,
-    TenantService,
+    AccountEntry, AlarmsEntry, ConnectionEntry, EmailsEntry, NoticesEntry, RouteEntry, SecretSource, SecretValue,
+    SetupFile, TenantEntry, TenantService, WebhookEntry,
 };
 pub use tenants::{TenantView, create_tenant, find_tenant, list_tenants, remove_tenant, update_tenant};
+pub use webhooks::{
+    SavedWebhook, WebhookView, create_webhook, find_webhook, list_webhooks, remove_webhook, rotate_webhook_secret,
+    update_webhook,
+};

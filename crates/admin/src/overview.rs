@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use settings::{Permission, Settings};
+use settings::{Connection, Permission, Settings};
 use store::{Counts, Explanation, HistoryPoint, Lane, Store};
 
 use crate::expiry::{Expiring, expiring};
@@ -12,8 +12,6 @@ use crate::{Actor, AdminError, Check, ConnectionSummary, GrantSummary, Role, con
 
 /// Lanes shown; the busiest come first.
 const MAX_LANES: u32 = 50;
-/// What Exchange Online lets one mailbox send to in a day.
-const RECIPIENTS_A_DAY: u64 = 10_000;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// A day in 96 steps, a week in 84: as many as a picture of ordinary width can show.
 const DAY_STEP_SECONDS: i64 = 15 * 60;
@@ -53,7 +51,8 @@ pub struct LaneView {
     pub needs_administrator: bool,
     /// Whom attempts were started for in the last 24 hours, to the hour.
     pub recipients_last_day: u64,
-    pub recipients_limit: u64,
+    /// `None`: no limit is kept.
+    pub recipients_limit: Option<u64>,
     /// Attempts at once that the connection allows.
     pub max_in_flight: u32,
 }
@@ -115,9 +114,14 @@ fn lane_view(settings: &Settings, lane: Lane, recipients_last_day: u64, now: Tim
         needs_administrator: pause.as_ref().is_some_and(|pause| pause.needs_administrator),
         pause_reason: pause.map(|pause| pause.explanation),
         recipients_last_day,
-        recipients_limit: RECIPIENTS_A_DAY,
+        recipients_limit: connection.and_then(recipients_limit).map(u64::from),
         max_in_flight: connection.map_or(0, |it| it.in_flight),
     }
+}
+
+/// What the administrator allows, or else the service.
+fn recipients_limit(connection: &Connection) -> Option<u32> {
+    connection.pace.recipients_per_day.or_else(|| connection.service.limits().recipients_per_day)
 }
 
 async fn connections(
@@ -135,9 +139,9 @@ async fn connections(
         let in_settings = match (known.permission, &grant) {
             (Permission::Delegated, None) => Some("Nobody has signed in.".to_owned()),
             (Permission::Delegated, Some(grant)) => grant.dead.as_ref().map(|dead| dead.what.clone()),
-            (Permission::Application, _) if summary.credential.is_none() && known.service.needs_tenant() => {
-                Some("Its tenant has neither a client secret nor a certificate.".to_owned())
-            }
+            (Permission::Application, _) if summary.credential.is_none() && known.service.needs_tenant() => Some(
+                "Its tenant has no credential: neither a client secret nor a certificate nor an identity.".to_owned(),
+            ),
             (Permission::Application, _) => None,
         };
         states.push(ConnectionState { connection: summary, grant, problem: in_settings.or(in_lane) });

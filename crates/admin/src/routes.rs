@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use settings::{Mailbox, Route, RouteId, Settings};
 use store::Store;
 
+use crate::apply::references::names;
 use crate::apply::routes;
 use crate::change::{check_name, gone, save};
 use crate::{Actor, AdminError, Refused, Role, RouteEntry, Saved};
@@ -21,6 +22,8 @@ pub struct RouteView {
     pub service_connection_id: String,
     /// An address, or `sender`.
     pub mailbox: String,
+    /// Names of connections, in the order in which they are tried.
+    pub fallback: Vec<String>,
 }
 
 /// Where to.
@@ -142,5 +145,6 @@ fn view(settings: &Settings, index: usize, route: &Route) -> RouteView {
             Mailbox::Sender => "sender".to_owned(),
             Mailbox::Address(address) => address.to_string(),
         },
+        fallback: names(settings, &route.fallback),
     }
 }

@@ -4,6 +4,7 @@
 //! nothing but the file: secrets are looked up only when it is applied.
 
 mod secret_value;
+mod telling;
 
 use ipnet::IpNet;
 use jiff::civil::Date;
@@ -15,6 +16,7 @@ use settings::{
 use crate::Refused;
 
 pub use secret_value::{SecretSource, SecretValue};
+pub use telling::{AlarmsEntry, NoticesEntry, WebhookEntry};
 
 /// The whole file. Names are keys; what is not named is left alone.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -27,6 +29,8 @@ pub struct SetupFile {
     pub(crate) emails: Option<EmailsEntry>,
     pub(crate) route: Vec<RouteEntry>,
     pub(crate) account: Vec<AccountEntry>,
+    pub(crate) webhook: Vec<WebhookEntry>,
+    pub(crate) notices: Option<NoticesEntry>,
 }
 
 impl SetupFile {
@@ -61,13 +65,23 @@ pub struct TenantEntry {
     #[serde(default)]
     pub cloud: Cloud,
     pub tenant_id: String,
+    /// Left out only with a managed identity that the system assigned.
+    #[serde(default)]
     pub client_id: String,
+    // At most one of the four ways to prove to be the application; none: as before.
     pub client_secret: Option<SecretValue>,
     pub client_secret_expires: Option<Date>,
     pub certificate: Option<SecretValue>,
     pub federated_token_file: Option<String>,
     #[serde(default)]
     pub managed_identity: bool,
+    /// Exchange Online derives from it what the tenant may send to the outside.
+    pub paid_licences: Option<u32>,
+    /// Said outright; goes before the licences.
+    pub external_recipients_per_day: Option<u32>,
+    /// Recipients of other domains are external.
+    #[serde(default)]
+    pub internal_domains: Vec<String>,
 }
 
 /// A service connection, likewise.
@@ -88,17 +102,36 @@ pub struct ConnectionEntry {
     pub in_flight: Option<u32>,
     /// Of Graph: octets of message in one request.
     pub mime_max_bytes: Option<u64>,
+    /// Of Graph with large messages: octets of the largest.
+    pub large_max_bytes: Option<u64>,
+    /// Of Graph: reads non-delivery reports from the sending mailboxes.
+    #[serde(default)]
+    pub read_bounces: bool,
+    // What one mailbox may send; left out: no limit, and the service's own.
+    pub messages_per_minute: Option<u32>,
+    pub recipients_per_day: Option<u32>,
+    /// `gateway`, `none` or a URL; a password in it is taken apart.
+    pub proxy: Option<String>,
+    /// Left out: stays as it is.
+    pub proxy_password: Option<SecretValue>,
+    #[serde(default)]
+    pub no_proxy: Vec<String>,
+    /// PEM, or a file of it.
+    pub ca_bundle: Option<SecretValue>,
     // Of "SMTP Server" alone; a password that is left out stays as it is.
     pub host: Option<String>,
     pub port: Option<u16>,
     pub security: Option<Security>,
     pub username: Option<String>,
     pub password: Option<SecretValue>,
+    /// With a tenant, in place of a password: the scope of the token to sign in with.
+    pub oauth_scope: Option<String>,
 }
 
 /// The Emails settings, whole: a key left out has its default.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a box of the page")]
 pub struct EmailsEntry {
     pub enabled: bool,
     pub smtp_authentication: bool,
@@ -107,6 +140,10 @@ pub struct EmailsEntry {
     pub service_connection: Option<String>,
     pub connection_type: ConnectionType,
     pub from_policy: FromPolicy,
+    /// Connections, in order.
+    pub fallback: Vec<String>,
+    pub hold_all: bool,
+    pub redirect_all_to: Option<String>,
 }
 
 impl Default for EmailsEntry {
@@ -120,6 +157,9 @@ impl Default for EmailsEntry {
             service_connection: None,
             connection_type: ConnectionType::default(),
             from_policy: FromPolicy::default(),
+            fallback: Vec::new(),
+            hold_all: false,
+            redirect_all_to: None,
         }
     }
 }
@@ -158,7 +198,8 @@ mod tests {
     fn the_documented_file_is_read() {
         let text = include_str!("../tests/full.toml");
         let file = SetupFile::parse("full.toml", text).unwrap();
-        assert_eq!((file.tenant.len(), file.connection.len(), file.route.len(), file.account.len()), (2, 2, 1, 1));
+        assert_eq!((file.tenant.len(), file.connection.len(), file.route.len(), file.account.len()), (4, 3, 1, 1));
+        assert_eq!((file.webhook.len(), file.notices.is_some()), (1, true));
         assert_eq!(file.tenant[0].client_secret_expires, Some(jiff::civil::date(2027, 11, 1)));
         assert!(matches!(&file.tenant[1].cloud, Cloud::Custom(custom) if custom.smtp.is_some()));
     }

@@ -21,10 +21,19 @@ pub struct TenantView {
     pub cloud: Cloud,
     pub tenant_id: String,
     pub client_id: String,
+    /// How the application proves to be itself, in words; `None`: not at all yet.
+    pub credential: Option<&'static str>,
     pub has_client_secret: bool,
     pub client_secret_expires: Option<Date>,
     /// The certificate in use.
     pub certificate: Option<CertificateView>,
+    pub federated_token_file: Option<String>,
+    pub managed_identity: bool,
+    pub paid_licences: Option<u32>,
+    pub external_recipients_per_day: Option<u32>,
+    pub internal_domains: Vec<String>,
+    /// What all mailboxes of the tenant may send to the outside in 24 hours, from the two figures above.
+    pub external_budget: Option<u32>,
     /// Made here and waiting to be registered with the app: see [`crate::use_certificate`].
     pub pending_certificate: Option<CertificateView>,
     /// The connections that have this tenant, in words.
@@ -97,12 +106,25 @@ pub(crate) fn with_id<'a>(settings: &'a Settings, id: &str) -> Result<&'a Tenant
     settings.tenant(&TenantId(id.to_owned())).ok_or_else(|| gone("tenant", id))
 }
 
+/// In words.
+pub(crate) fn credential_kind(credential: &Credential) -> &'static str {
+    match credential {
+        Credential::ClientSecret { .. } => "client secret",
+        Credential::Certificate(_) => "certificate",
+        Credential::FederatedTokenFile { .. } => "federated token file",
+        Credential::ManagedIdentity => "managed identity",
+    }
+}
+
 fn view(settings: &Settings, tenant: &Tenant) -> TenantView {
-    let (has_client_secret, client_secret_expires, certificate) = match &tenant.credential {
-        Some(Credential::ClientSecret { expires, .. }) => (true, *expires, None),
-        Some(Credential::Certificate(certificate)) => (false, None, CertificateView::of(certificate)),
-        Some(Credential::FederatedTokenFile { .. } | Credential::ManagedIdentity) | None => (false, None, None),
-    };
+    let credential = tenant.credential.as_ref();
+    let (mut client_secret_expires, mut certificate, mut federated_token_file) = (None, None, None);
+    match credential {
+        Some(Credential::ClientSecret { expires, .. }) => client_secret_expires = *expires,
+        Some(Credential::Certificate(it)) => certificate = CertificateView::of(it),
+        Some(Credential::FederatedTokenFile { path }) => federated_token_file = Some(path.display().to_string()),
+        Some(Credential::ManagedIdentity) | None => {}
+    }
     TenantView {
         id: tenant.id.0.clone(),
         name: tenant.name.clone(),
@@ -110,9 +132,16 @@ fn view(settings: &Settings, tenant: &Tenant) -> TenantView {
         cloud: tenant.cloud.clone(),
         tenant_id: tenant.tenant_id.clone(),
         client_id: tenant.client_id.clone(),
-        has_client_secret,
+        credential: credential.map(credential_kind),
+        has_client_secret: matches!(credential, Some(Credential::ClientSecret { .. })),
         client_secret_expires,
         certificate,
+        federated_token_file,
+        managed_identity: credential == Some(&Credential::ManagedIdentity),
+        paid_licences: tenant.external.paid_licences,
+        external_recipients_per_day: tenant.external.recipients_per_day,
+        internal_domains: tenant.external.internal_domains.clone(),
+        external_budget: tenant.external.budget(),
         pending_certificate: tenant.pending_certificate.as_ref().and_then(CertificateView::of),
         used_by: references::users_of_tenant(settings, &tenant.id),
     }

@@ -27,6 +27,7 @@ mod doctor;
 mod emails;
 mod error;
 mod messages;
+mod notices;
 mod overview;
 mod request;
 mod routes;
@@ -34,6 +35,7 @@ mod sign_in_settings;
 mod tenants;
 mod tokens;
 mod users;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -119,6 +121,9 @@ fn administration() -> OpenApiRouter<Api> {
         .routes(routes!(routes::list_routes, routes::create_route))
         .routes(routes!(routes::show_route, routes::update_route, routes::remove_route))
         .routes(routes!(routes::move_route))
+        .routes(routes!(notices::show_notices, notices::update_notices))
+        .routes(routes!(webhooks::list_webhooks))
+        .routes(routes!(webhooks::show_webhook))
         .routes(routes!(accounts::list_accounts))
         .routes(routes!(accounts::show_account))
         .routes(routes!(users::list_users))
@@ -144,6 +149,9 @@ fn sensitive() -> OpenApiRouter<Api> {
         .routes(routes!(authenticate::authenticate, authenticate::forget_authentication))
         .routes(routes!(accounts::create_account))
         .routes(routes!(accounts::update_account, accounts::remove_account))
+        .routes(routes!(webhooks::create_webhook))
+        .routes(routes!(webhooks::update_webhook, webhooks::remove_webhook))
+        .routes(routes!(webhooks::rotate_webhook_secret))
         .routes(routes!(users::add_user))
         .routes(routes!(users::change_user, users::remove_user))
         .routes(routes!(users::reset_password))

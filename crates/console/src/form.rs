@@ -199,8 +199,27 @@ pub(crate) fn list(text: &str) -> Vec<String> {
     text.split(['\n', ',']).map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
 }
 
+/// A list typed one to a line, of names that may have commas.
+pub(crate) fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+}
+
+/// Connections to fall back to, by name.
+pub(crate) fn fallback_field(value: &str, connections: &[String]) -> Field {
+    let known = if connections.len() < 2 { "another one is needed first".to_owned() } else { connections.join("; ") };
+    Field::lines("fallback", "Fall back to", value, 2).hint(format!(
+        "Service Connections to go by, in this order, while the one above is broken: one to a line. There are: {known}."
+    ))
+}
+
 /// `None` for a field left empty.
 pub(crate) fn optional(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// `None` for a field left empty.
+pub(crate) fn number<T: std::str::FromStr>(text: &str, field: &'static str) -> Result<Option<T>, Refused> {
+    let read = optional(text).map(|text| text.parse()).transpose();
+    read.map_err(|_| Refused::new("this is no number", "Write a whole number, as 30, or leave it empty.").at(field))
 }

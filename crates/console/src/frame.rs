@@ -1,5 +1,6 @@
 //! What is around every page: the menu, the name of who is there, and what the last action came to.
 
+use admin::Testing;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use settings::Role;
@@ -99,6 +100,7 @@ pub(crate) struct Frame {
     pub(crate) theme: &'static str,
     pub(crate) done: Option<&'static str>,
     pub(crate) warnings: usize,
+    pub(crate) testing: Testing,
 }
 
 impl Frame {
@@ -123,6 +125,7 @@ impl Frame {
             theme: visitor.theme,
             done: visitor.done.as_deref().and_then(done_sentence),
             warnings: visitor.warnings,
+            testing: visitor.testing.clone(),
         }
     }
 

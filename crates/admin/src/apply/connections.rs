@@ -1,8 +1,10 @@
 //! Service connections.
 
+mod limits;
+mod network;
 mod smtp_server;
 
-use settings::{Connection, ConnectionId, Delivery, GRAPH_MIME_MAX_BYTES, Permission, Service, TenantId};
+use settings::{Connection, ConnectionId, Delivery, Permission, Service, TenantId};
 
 use super::plan::{Draft, new_id};
 use super::references;
@@ -29,14 +31,16 @@ pub(crate) fn put(
     entry: &ConnectionEntry,
 ) -> Result<ConnectionId, Refused> {
     let name = name(entry);
-    refuse_what_is_not_there_yet(&name, entry)?;
-    let in_flight = in_flight(&name, entry)?;
-    let mime_max_bytes = mime_max_bytes(&name, entry)?;
+    refuse_what_is_graphs(&name, entry)?;
     let tenant = tenant(draft, &name, entry)?;
     let position = draft.settings.connections.iter().position(|it| Some(&it.id) == known.as_ref());
-    let known_server = position.and_then(|index| draft.settings.connections.get(index)?.smtp.clone());
+    let before = position.and_then(|index| draft.settings.connections.get(index)).cloned();
+    let (known_server, known_network) = before.map(|before| (before.smtp, before.network)).unwrap_or_default();
     let id = known.map_or_else(|| new_id(&name).map(ConnectionId), Ok)?;
     let smtp = smtp_server::read(draft, &id, &name, entry, known_server)?;
+    let network = network::read(draft, &id, &name, entry, known_network)?;
+    let (in_flight, mime_max_bytes) = (limits::in_flight(&name, entry)?, limits::mime_max_bytes(&name, entry)?);
+    let (large_max_bytes, pace) = (limits::large_max_bytes(&name, entry)?, limits::pace(&name, entry)?);
     let connection = Connection {
         id: id.clone(),
         name,
@@ -49,10 +53,10 @@ pub(crate) fn put(
         on_uncertain: entry.on_uncertain,
         in_flight,
         mime_max_bytes,
-        large_max_bytes: None,
-        network: None,
-        pace: settings::Pace::default(),
-        read_bounces: false,
+        large_max_bytes,
+        network,
+        pace,
+        read_bounces: entry.read_bounces,
         smtp,
     };
     match position.and_then(|index| draft.settings.connections.get_mut(index)) {
@@ -60,35 +64,6 @@ pub(crate) fn put(
         None => draft.settings.connections.push(connection),
     }
     Ok(id)
-}
-
-/// Below this nearly every message would be taken apart.
-const MIME_MAX_BYTES_AT_LEAST: u64 = 64 * 1024;
-
-fn mime_max_bytes(name: &str, entry: &ConnectionEntry) -> Result<Option<u64>, Refused> {
-    let Some(bytes) = entry.mime_max_bytes else { return Ok(None) };
-    if entry.service == Service::GraphApi && (MIME_MAX_BYTES_AT_LEAST..=GRAPH_MIME_MAX_BYTES).contains(&bytes) {
-        return Ok(Some(bytes));
-    }
-    let range = format!("{MIME_MAX_BYTES_AT_LEAST} and {GRAPH_MIME_MAX_BYTES}");
-    let what = format!("connection '{name}': mime_max_bytes = {bytes} is not between {range}, for Microsoft Graph");
-    let fix = "Graph takes 4 MiB of base64 in one request, which is 3 MiB of message; leave it out for that.";
-    Err(Refused::new(what, fix).at("mime_max_bytes"))
-}
-
-fn in_flight(name: &str, entry: &ConnectionEntry) -> Result<u32, Refused> {
-    let (in_flight, max) =
-        (entry.in_flight.unwrap_or(entry.service.default_in_flight()), entry.service.max_in_flight());
-    if (1..=max).contains(&in_flight) {
-        return Ok(in_flight);
-    }
-    let fix = match entry.service {
-        Service::GraphApi => "Microsoft serves 4 requests at once on a mailbox; 3 leaves one for others.",
-        Service::Exchange => "Exchange Online takes 3 connections of a mailbox.",
-        Service::SmtpServer => "More sessions at once make no server faster.",
-    };
-    let what = format!("connection '{name}': in_flight = {in_flight} is not between 1 and {max}");
-    Err(Refused::new(what, fix).at("in_flight"))
 }
 
 fn tenant(draft: &Draft<'_>, name: &str, entry: &ConnectionEntry) -> Result<Option<TenantId>, Refused> {
@@ -110,13 +85,20 @@ fn tenant(draft: &Draft<'_>, name: &str, entry: &ConnectionEntry) -> Result<Opti
 }
 
 /// What would be stored and then not happen is refused instead.
-fn refuse_what_is_not_there_yet(name: &str, entry: &ConnectionEntry) -> Result<(), Refused> {
+fn refuse_what_is_graphs(name: &str, entry: &ConnectionEntry) -> Result<(), Refused> {
+    if entry.service == Service::GraphApi {
+        return Ok(());
+    }
     let (field, what, fix) = match entry {
-        ConnectionEntry { delivery: Delivery::Tracked, service, .. } if *service != Service::GraphApi => {
-            let what = "delivery = \"tracked\" for another service than Microsoft Graph";
-            ("delivery", what.to_owned(), "Use delivery = \"standard\".".to_owned())
+        ConnectionEntry { delivery: Delivery::Tracked, .. } => {
+            ("delivery", "delivery = \"tracked\" needs drafts", "Use delivery = \"standard\".")
+        }
+        ConnectionEntry { read_bounces: true, .. } => {
+            ("read_bounces", "read_bounces needs to read the sending mailboxes", "Leave read_bounces out.")
         }
         _ => return Ok(()),
     };
-    Err(Refused::new(format!("connection '{name}': {what} is not supported by this version"), fix).at(field))
+    let graph = Service::GraphApi.name();
+    let what = format!("connection '{name}': {what}, which only \"{graph}\" can do");
+    Err(Refused::new(what, fix).at(field))
 }

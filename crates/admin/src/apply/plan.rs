@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use settings::{Emails, Settings};
+use settings::{Emails, Notices, Settings};
 use store::{KeyRing, SettingsChange};
 
-use super::{accounts, connections, references, routes, tenants};
+use super::{accounts, connections, references, routes, telling, tenants};
 use crate::diff::{DiffLine, diff};
 use crate::{Refused, SecretSource, SetupFile};
 
@@ -61,6 +61,15 @@ pub(super) fn put_all(draft: &mut Draft<'_>, file: &SetupFile) -> Result<(), Ref
         let known = draft.settings.account_named(&entry.name).map(|it| it.id.clone());
         accounts::put(draft, known.as_ref(), entry)?;
     }
+    for entry in &file.webhook {
+        let known = draft.settings.webhooks.iter().find(|it| it.name == entry.name).map(|it| it.id.clone());
+        telling::put_webhook(draft, known.as_ref(), entry)?;
+    }
+    if let Some(entry) = &file.notices {
+        draft.settings.notices = telling::notices(&draft.settings, entry)?;
+    } else if file.prune {
+        draft.settings.notices = Notices::default();
+    }
     Ok(())
 }
 
@@ -70,15 +79,17 @@ fn prune(settings: &mut Settings, file: &SetupFile) {
     let named: HashSet<String> = file.connection.iter().map(connections::name).collect();
     settings.connections.retain(|connection| named.contains(&connection.name));
     settings.accounts.retain(|account| file.account.iter().any(|entry| entry.name == account.name));
+    settings.webhooks.retain(|webhook| file.webhook.iter().any(|entry| entry.name == webhook.name));
 }
 
 fn refuse_repeated_names(file: &SetupFile) -> Result<(), Refused> {
     let connections: Vec<String> = file.connection.iter().map(connections::name).collect();
-    let kinds: [(&str, Vec<&str>); 4] = [
+    let kinds: [(&str, Vec<&str>); 5] = [
         ("tenants", file.tenant.iter().map(|entry| entry.name.as_str()).collect()),
         ("connections", connections.iter().map(String::as_str).collect()),
         ("routes", file.route.iter().map(|entry| entry.name.as_str()).collect()),
         ("accounts", file.account.iter().map(|entry| entry.name.as_str()).collect()),
+        ("webhooks", file.webhook.iter().map(|entry| entry.name.as_str()).collect()),
     ];
     for (kind, names) in kinds {
         let mut seen = HashSet::new();
@@ -92,6 +103,7 @@ fn refuse_repeated_names(file: &SetupFile) -> Result<(), Refused> {
     Ok(())
 }
 
+/// What is new or different is put before what is gone is removed: nothing points nowhere in between.
 fn changes(old: &Settings, new: &Settings) -> Vec<SettingsChange> {
     let mut changes = Vec::new();
     changes.extend(new.tenants.iter().filter(|t| !old.tenants.contains(t)).cloned().map(SettingsChange::PutTenant));
@@ -105,14 +117,25 @@ fn changes(old: &Settings, new: &Settings) -> Vec<SettingsChange> {
         changes.push(SettingsChange::SetRoutes(new.routes.clone()));
     }
     changes.extend(new.accounts.iter().filter(|a| !old.accounts.contains(a)).cloned().map(SettingsChange::PutAccount));
-    let gone = |id: &settings::AccountId| new.account(id).is_none();
-    changes.extend(old.accounts.iter().filter(|a| gone(&a.id)).map(|a| SettingsChange::RemoveAccount(a.id.clone())));
-    let gone = |id: &settings::ConnectionId| new.connection(id).is_none();
+    changes.extend(new.webhooks.iter().filter(|w| !old.webhooks.contains(w)).cloned().map(SettingsChange::PutWebhook));
+    if old.notices != new.notices {
+        changes.push(SettingsChange::PutNotices(new.notices.clone()));
+    }
+    changes.extend(removals(old, new));
     changes
-        .extend(old.connections.iter().filter(|c| gone(&c.id)).map(|c| SettingsChange::RemoveConnection(c.id.clone())));
-    let gone = |id: &settings::TenantId| new.tenant(id).is_none();
-    changes.extend(old.tenants.iter().filter(|t| gone(&t.id)).map(|t| SettingsChange::RemoveTenant(t.id.clone())));
-    changes
+}
+
+fn removals(old: &Settings, new: &Settings) -> Vec<SettingsChange> {
+    let webhooks = old.webhooks.iter().filter(|it| new.webhook(&it.id).is_none());
+    let accounts = old.accounts.iter().filter(|it| new.account(&it.id).is_none());
+    let connections = old.connections.iter().filter(|it| new.connection(&it.id).is_none());
+    let tenants = old.tenants.iter().filter(|it| new.tenant(&it.id).is_none());
+    webhooks
+        .map(|it| SettingsChange::RemoveWebhook(it.id.clone()))
+        .chain(accounts.map(|it| SettingsChange::RemoveAccount(it.id.clone())))
+        .chain(connections.map(|it| SettingsChange::RemoveConnection(it.id.clone())))
+        .chain(tenants.map(|it| SettingsChange::RemoveTenant(it.id.clone())))
+        .collect()
 }
 
 /// An identity for something new: its name where that can be read, and enough chance to be alone.

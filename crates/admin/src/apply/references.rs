@@ -18,6 +18,11 @@ pub(crate) fn connection<'a>(settings: &'a Settings, name: &str) -> Result<&'a C
     found.ok_or_else(|| unknown("connection", name, all.iter().map(|it| it.name.as_str())))
 }
 
+/// What the connections are called, in order; one that is gone by its id.
+pub(crate) fn names(settings: &Settings, ids: &[ConnectionId]) -> Vec<String> {
+    ids.iter().map(|id| settings.connection(id).map_or_else(|| id.0.clone(), |it| it.name.clone())).collect()
+}
+
 /// Who uses the tenant, in words.
 pub(crate) fn users_of_tenant(settings: &Settings, id: &TenantId) -> Vec<String> {
     let users = settings.connections.iter().filter(|connection| connection.tenant.as_ref() == Some(id));
@@ -26,25 +31,36 @@ pub(crate) fn users_of_tenant(settings: &Settings, id: &TenantId) -> Vec<String>
 
 /// Who uses the connection, in words.
 pub(crate) fn users_of_connection(settings: &Settings, id: &ConnectionId) -> Vec<String> {
-    let emails = (settings.emails.service_connection.as_ref() == Some(id)).then(|| "the Emails settings".to_owned());
+    let emails = &settings.emails;
+    let by_emails = emails.service_connection.as_ref() == Some(id) || emails.fallback.contains(id);
+    let by_alarms = settings.notices.alarms.connection.as_ref() == Some(id);
     let routes = settings.routes.iter().filter(|it| it.service_connection == *id || it.fallback.contains(id));
-    emails.into_iter().chain(routes.map(|route| format!("route '{}'", route.name))).collect()
+    let emails = by_emails.then(|| "the Emails settings".to_owned()).into_iter();
+    emails
+        .chain(routes.map(|route| format!("route '{}'", route.name)))
+        .chain(by_alarms.then(|| "the alarms".to_owned()))
+        .collect()
 }
 
 /// What stays must not point at what goes.
 pub(super) fn check(settings: &Settings) -> Result<(), Refused> {
+    let is_gone = |id: &ConnectionId| settings.connection(id).is_none();
     for connection in &settings.connections {
         if connection.tenant.as_ref().is_some_and(|tenant| settings.tenant(tenant).is_none()) {
             return Err(dangling(&format!("connection '{}'", connection.name), "its tenant"));
         }
     }
     for route in &settings.routes {
-        if settings.connection(&route.service_connection).is_none() {
+        if is_gone(&route.service_connection) || route.fallback.iter().any(is_gone) {
             return Err(dangling(&format!("route '{}'", route.name), "its connection"));
         }
     }
-    if settings.emails.service_connection.as_ref().is_some_and(|id| settings.connection(id).is_none()) {
+    let emails = &settings.emails;
+    if emails.service_connection.iter().chain(&emails.fallback).any(is_gone) {
         return Err(dangling("the Emails settings", "their Service Connection"));
+    }
+    if settings.notices.alarms.connection.as_ref().is_some_and(is_gone) {
+        return Err(dangling("the alarms", "their connection"));
     }
     Ok(())
 }

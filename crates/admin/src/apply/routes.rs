@@ -16,6 +16,8 @@ pub(crate) fn emails(settings: &Settings, entry: &EmailsEntry) -> Result<Emails,
     if let Some(connection) = service_connection.as_ref().and_then(|id| settings.connection(id)) {
         check_connection_type(entry.connection_type, connection)?;
     }
+    let (fallback, redirect_all_to) = (fallback(settings, "emails", &entry.fallback)?, redirect(entry)?);
+    refuse_itself("emails", service_connection.as_ref(), &fallback)?;
     Ok(Emails {
         enabled: entry.enabled,
         smtp_authentication: entry.smtp_authentication,
@@ -24,10 +26,47 @@ pub(crate) fn emails(settings: &Settings, entry: &EmailsEntry) -> Result<Emails,
         service_connection,
         connection_type: entry.connection_type,
         from_policy: entry.from_policy,
-        fallback: settings.emails.fallback.clone(),
-        hold_all: settings.emails.hold_all,
-        redirect_all_to: settings.emails.redirect_all_to.clone(),
+        fallback,
+        hold_all: entry.hold_all,
+        redirect_all_to,
     })
+}
+
+fn redirect(entry: &EmailsEntry) -> Result<Option<Address>, Refused> {
+    let text = entry.redirect_all_to.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    text.map(|text| {
+        text.parse().map_err(|error| {
+            let what = format!("emails: redirect_all_to '{text}' is not an address: {error}");
+            Refused::new(what, "Write it as user@example.org.").at("redirect_all_to")
+        })
+    })
+    .transpose()
+}
+
+/// The connections to fall back to, in order, each once.
+fn fallback(settings: &Settings, owner: &str, names: &[String]) -> Result<Vec<ConnectionId>, Refused> {
+    let mut ids: Vec<ConnectionId> = Vec::new();
+    for name in names {
+        let found = references::connection(settings, name);
+        let found =
+            found.map_err(|refused| Refused { what: format!("{owner}: {}", refused.what), ..refused }.at("fallback"));
+        let id = found?.id.clone();
+        if ids.contains(&id) {
+            let what = format!("{owner}: fallback names '{name}' twice");
+            return Err(Refused::new(what, "Name each connection once, in the order to try them.").at("fallback"));
+        }
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// A way cannot take its own place.
+fn refuse_itself(owner: &str, way: Option<&ConnectionId>, fallback: &[ConnectionId]) -> Result<(), Refused> {
+    if !way.is_some_and(|way| fallback.contains(way)) {
+        return Ok(());
+    }
+    let what = format!("{owner}: fallback names its own service_connection");
+    Err(Refused::new(what, "Name other connections.").at("fallback"))
 }
 
 /// The connection must speak what the settings say it speaks.
@@ -67,21 +106,20 @@ pub(super) fn put_all(settings: &mut Settings, file: &SetupFile) -> Result<(), R
 /// The route that the entry describes, under the id of `known` if it is that one.
 pub(crate) fn route(settings: &Settings, known: Option<RouteId>, entry: &RouteEntry) -> Result<Route, Refused> {
     let owner = format!("route '{}'", entry.name);
-    if !entry.fallback.is_empty() {
-        return Err(Refused::new(format!("{owner}: fallback is not supported by this version"), "Leave fallback out.")
-            .at("fallback"));
-    }
     let mailbox = match entry.mailbox.as_str() {
         "sender" => Mailbox::Sender,
         text => Mailbox::Address(address(&owner, text)?),
     };
+    let service_connection = connection_id(settings, &owner, &entry.service_connection)?;
+    let fallback = fallback(settings, &owner, &entry.fallback)?;
+    refuse_itself(&owner, Some(&service_connection), &fallback)?;
     Ok(Route {
         id: known.map_or_else(|| new_id(&entry.name).map(RouteId), Ok)?,
         name: entry.name.clone(),
         sender: entry.sender.clone(),
-        service_connection: connection_id(settings, &owner, &entry.service_connection)?,
+        service_connection,
         mailbox,
-        fallback: Vec::new(),
+        fallback,
     })
 }
 

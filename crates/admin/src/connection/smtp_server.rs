@@ -10,6 +10,9 @@ pub struct SmtpServerView {
     pub security: Security,
     pub username: Option<String>,
     pub has_password: bool,
+    /// Signs in with a token of the tenant, for this scope, in place of a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth_scope: Option<String>,
 }
 
 impl From<&SmtpServer> for SmtpServerView {
@@ -20,6 +23,7 @@ impl From<&SmtpServer> for SmtpServerView {
             security: server.security,
             username: server.username.clone(),
             has_password: server.password.is_some(),
+            oauth_scope: server.oauth_scope.clone(),
         }
     }
 }

@@ -49,6 +49,11 @@ impl SecretSource {
         Self { places: None }
     }
 
+    /// Whoever asks may name files of this machine.
+    pub(crate) fn reads_this_machine(&self) -> bool {
+        self.places.is_some()
+    }
+
     /// The secret itself; `owner` says whose it is, as in `client_secret of tenant 'Contoso'`.
     pub(crate) fn read(&self, value: &SecretValue, owner: &str) -> Result<SecretString, Refused> {
         let (text, place) = match (value, &self.places) {

@@ -167,6 +167,9 @@ async fn replace_secret(
         certificate: None,
         federated_token_file: None,
         managed_identity: false,
+        paid_licences: tenant.paid_licences,
+        external_recipients_per_day: tenant.external_recipients_per_day,
+        internal_domains: tenant.internal_domains,
     };
     let saved = admin::update_tenant(store, actor, &tenant.id, &entry, None, console.now()).await?;
     Ok(Json(saved).into_response())

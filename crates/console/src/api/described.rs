@@ -7,6 +7,7 @@
 mod people;
 mod sending;
 mod submitting;
+mod telling;
 mod watching;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use utoipa::{IntoResponses, ToSchema};
 pub(super) use people::*;
 pub(super) use sending::*;
 pub(super) use submitting::*;
+pub(super) use telling::*;
 pub(super) use watching::*;
 
 /// What a call that takes a body may answer.
@@ -76,7 +78,7 @@ pub(super) struct SecretText(String);
 /// What saving came to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Saved {
-    /// Of what was saved; empty for the Emails settings.
+    /// Of what was saved; empty for the Emails settings and the notices.
     id: String,
     /// The version the settings are at.
     version: u64,
@@ -91,7 +93,7 @@ pub(super) struct Saved {
 pub(super) struct DiffLine {
     /// `add`, `change` or `remove`.
     action: String,
-    /// `tenant`, `connection`, `emails`, `route` or `account`.
+    /// `tenant`, `connection`, `emails`, `route`, `account`, `webhook` or `notices`.
     kind: String,
     name: String,
     fields: Vec<FieldChange>,

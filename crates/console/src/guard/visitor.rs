@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use admin::Actor;
 use admin::people::{self, Client, SignedIn};
+use admin::{Actor, Testing};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -25,6 +25,8 @@ pub(crate) struct Visitor {
     pub(crate) done: Option<String>,
     /// What needs somebody's attention in the settings: shown in the menu.
     pub(crate) warnings: usize,
+    /// Whether mail reaches those it is for: said on every page while it does not.
+    pub(crate) testing: Testing,
 }
 
 impl Visitor {
@@ -51,6 +53,7 @@ pub(super) async fn recognise(console: &Console, headers: &HeaderMap, uri: &Uri)
         path: uri.path().to_owned(),
         done: done.map(|(_, value)| value.into_owned()),
         warnings: admin::expiring(&console.store().settings().borrow(), now).len(),
+        testing: admin::testing(console.store()),
     }))
 }
 

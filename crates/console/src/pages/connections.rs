@@ -1,7 +1,9 @@
 //! Integration → Service Connections → Connections: the ways out.
 
+mod behaviour;
 pub(super) mod edit;
 mod form;
+mod network;
 mod smtp_server;
 
 use admin::ConnectionSummary;
@@ -55,6 +57,9 @@ pub(super) fn permission(permission: Permission) -> &'static str {
 
 /// In the words of the menu.
 pub(super) fn used_by(connection: &ConnectionSummary) -> String {
-    let words = connection.used_by.iter().map(|user| if user == "emails" { "Emails settings" } else { user.as_str() });
+    let words = connection.used_by.iter().map(|user| match user.as_str() {
+        "emails" => "Emails settings",
+        user => user,
+    });
     words.collect::<Vec<_>>().join(", ")
 }

@@ -50,7 +50,7 @@ struct LaneRow {
     max_in_flight: u32,
     recipients: String,
     /// 0 to 100, for the bar.
-    used_percent: u64,
+    used_percent: Option<u64>,
 }
 
 struct HealthRow {
@@ -153,7 +153,7 @@ fn tiles(counts: &Counts) -> Vec<Tile> {
 fn lane_row(lane: &admin::LaneView, now: Timestamp) -> LaneRow {
     let (class, state) = match (lane.paused_until, lane.needs_administrator) {
         (Some(_), true) => ("state-fail", "Stopped"),
-        (Some(_), false) => ("state-warn", "Throttled"),
+        (Some(_), false) => ("state-warn", "Resting"),
         (None, _) if lane.waiting > 0 => ("state-sending", "Working"),
         (None, _) => ("state-ok", "Idle"),
     };
@@ -167,8 +167,11 @@ fn lane_row(lane: &admin::LaneView, now: Timestamp) -> LaneRow {
         until: lane.paused_until.map(|until| show::distance(&until, &now)),
         waiting: show::count(lane.waiting),
         max_in_flight: lane.max_in_flight,
-        recipients: format!("{} of {}", show::count(used), show::count(limit)),
-        used_percent: used.saturating_mul(100).checked_div(limit).unwrap_or(0).min(100),
+        recipients: limit
+            .map_or_else(|| show::count(used), |limit| format!("{} of {}", show::count(used), show::count(limit))),
+        used_percent: limit
+            .and_then(|limit| used.saturating_mul(100).checked_div(limit))
+            .map(|percent| percent.min(100)),
     }
 }
 

@@ -9,7 +9,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use mail::Address;
 use serde::Deserialize;
-use settings::Settings;
+use settings::{RoutedTo, Settings};
 
 use crate::Console;
 use crate::error::PageError;
@@ -32,6 +32,8 @@ struct Way {
     /// Name of the route; nothing: the Emails settings.
     route: Option<String>,
     connection: String,
+    /// Names of the connections that it falls back to.
+    fallback: Vec<String>,
     mailbox: String,
 }
 
@@ -61,12 +63,14 @@ pub(super) async fn list(
 /// What the relay would do, by the function it uses.
 fn way(settings: &Settings, sender: &str) -> Result<Way, String> {
     let sender: Address = sender.parse().map_err(|error| format!("This is not an address: {error}."))?;
-    let routed = settings.route(Some(&sender)).map_err(|missing| format!("It would wait: {missing}."))?;
+    let ways = settings.route_with_fallbacks(Some(&sender));
+    let (routed, others) = ways.map_err(|missing| format!("It would wait: {missing}."))?;
     let route = settings.routes.iter().find(|route| route.sender.matches(&sender));
-    let connection = settings.connection(&routed.connection).map_or("(removed)", |it| it.name.as_str());
+    let name = |way: &RoutedTo| settings.connection(&way.connection).map_or("(removed)", |it| &it.name).to_owned();
     Ok(Way {
         route: route.map(|route| route.name.clone()),
-        connection: connection.to_owned(),
+        connection: name(&routed),
+        fallback: others.iter().map(name).collect(),
         mailbox: routed.mailbox.to_string(),
     })
 }

@@ -3,6 +3,7 @@
 pub(super) mod certificate;
 pub(super) mod edit;
 pub(super) mod form;
+mod limits;
 
 use admin::TenantView;
 use askama::Template;
@@ -42,14 +43,20 @@ pub(super) struct Row {
     /// Class and words.
     pub(super) expiry: Option<(&'static str, String)>,
     pub(super) cloud: String,
+    /// Other software keeps the credential fresh.
+    pub(super) is_kept_fresh: bool,
+    /// What it may send to the outside, in words; `None`: no limit is kept.
+    pub(super) external: Option<String>,
 }
 
 impl Row {
     pub(super) fn of(tenant: TenantView, now: Timestamp) -> Self {
-        let credential = match (tenant.has_client_secret, &tenant.certificate) {
-            (true, _) => "Client Secret",
-            (false, Some(_)) => "Certificate",
-            (false, None) => "none yet",
+        let credential = match &tenant {
+            TenantView { has_client_secret: true, .. } => "Client Secret",
+            TenantView { certificate: Some(_), .. } => "Certificate",
+            TenantView { federated_token_file: Some(_), .. } => "Token file",
+            TenantView { managed_identity: true, .. } => "Managed identity",
+            _ => "none yet",
         };
         let by_secret = tenant.client_secret_expires.and_then(|date| date.to_zoned_datetime(TimeZone::UTC).ok());
         let by_certificate = tenant.certificate.as_ref().map(|certificate| certificate.not_after);
@@ -62,7 +69,11 @@ impl Row {
             Cloud::China => "China (21Vianet)".to_owned(),
             Cloud::Custom(custom) => custom.graph.to_string(),
         };
-        Self { tenant, credential, expiry, cloud }
+        let is_kept_fresh = tenant.managed_identity || tenant.federated_token_file.is_some();
+        let external = tenant.external_budget.map(|budget| {
+            format!("{} in 24 hours, outside {}", show::count(budget.into()), tenant.internal_domains.join(", "))
+        });
+        Self { tenant, credential, expiry, cloud, is_kept_fresh, external }
     }
 }
 

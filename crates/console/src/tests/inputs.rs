@@ -28,6 +28,7 @@ fn concrete(world: &World, entry: &Entry) -> String {
         _ if path.starts_with("/integration/connections/") => world.id("Contoso Graph"),
         _ if path.starts_with("/integration/routes/") => world.id("Rest"),
         _ if path.starts_with("/integration/accounts/") => world.id("erp"),
+        _ if path.starts_with("/settings/webhooks/") => world.id("Chat"),
         _ => String::new(),
     };
     path.replace("{id}", &id).replace("{act}", "hold").replace("{flow}", "none")
@@ -81,7 +82,21 @@ fn fields(world: &World, entry: &Entry) -> Option<Vec<(&'static str, String)>> {
         "/integration/accounts/add" | "/integration/accounts/{id}/edit" => {
             &[("name", "crm"), ("password_by", "generate"), ("allowed_senders", "*@contoso.test")]
         }
-        "/settings" => &[("enabled", "on"), ("mailbox", "other@contoso.test"), ("service_connection", "Contoso Graph")],
+        "/settings" => &[
+            ("enabled", "on"),
+            ("smtp_authentication", "on"),
+            ("modern_authentication", "on"),
+            ("mailbox", "other@contoso.test"),
+            ("service_connection", "Contoso Graph"),
+            ("connection_type", "graph"),
+        ],
+        "/settings/notices" => &[("failures", "on"), ("to", "operations@contoso.test"), ("queue_age_minutes", "30")],
+        "/settings/webhooks/add" | "/settings/webhooks/{id}/edit" => &[
+            ("name", "Tickets"),
+            ("url", "https://tickets.contoso.test/postern"),
+            ("tells", "some"),
+            ("message.failed", "on"),
+        ],
         "/test-message" => &[("to", "karl@example.test")],
         "/sign-out"
         | "/profile/end-other-sessions"
@@ -96,6 +111,8 @@ fn fields(world: &World, entry: &Entry) -> Option<Vec<(&'static str, String)>> {
         | "/administration/users/{id}/remove"
         | "/administration/tokens/{id}/revoke"
         | "/settings/sign-in/remove"
+        | "/settings/webhooks/{id}/rotate"
+        | "/settings/webhooks/{id}/remove"
         | "/messages/{id}/{act}"
         | "/integration/tenants/{id}/remove"
         | "/integration/tenants/{id}/certificate"

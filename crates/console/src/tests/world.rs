@@ -91,6 +91,12 @@ token = "a stored account token"
 allowed_senders = ["*@contoso.test"]
 networks = ["10.0.0.0/8"]
 messages_per_minute = 600
+
+[[webhook]]
+name = "Chat"
+url = "https://hooks.contoso.test/postern"
+secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+events = ["message.failed", "alarm.raised"]
 "#;
 
 const MAIL: &str = "From: erp@contoso.test\r\nTo: karl@example.test\r\nSubject: Invoice 7\r\nMIME-Version: 1.0\r\n\
@@ -219,7 +225,8 @@ impl World {
         let connections = settings.connections.iter().map(|it| (it.id.0.clone(), it.name.clone()));
         let routes = settings.routes.iter().map(|it| (it.id.0.clone(), it.name.clone()));
         let accounts = settings.accounts.iter().map(|it| (it.id.0.clone(), it.name.clone()));
-        tenants.chain(connections).chain(routes).chain(accounts).collect()
+        let webhooks = settings.webhooks.iter().map(|it| (it.id.0.clone(), it.name.clone()));
+        tenants.chain(connections).chain(routes).chain(accounts).chain(webhooks).collect()
     }
 
     /// Somebody with this role, who just signed in.

@@ -4,7 +4,6 @@
 
 use std::net::IpAddr;
 
-use secrecy::ExposeSecret as _;
 use settings::{ConnectionId, Sealed, Security, Service, SmtpServer};
 
 use super::super::plan::Draft;
@@ -50,12 +49,49 @@ pub(super) fn read(
     if username.is_some() && security == Security::None && !is_this_machine(host) {
         return Err(refused(
             "security",
-            "the password would cross the network in clear",
+            "the password, or token, would cross the network in clear",
             "Use security = \"starttls\" or \"implicit\"; \"none\" with a username is for loopback addresses.",
         ));
     }
-    let password = password(draft, id, name, entry, username.as_deref(), host, known)?;
-    Ok(Some(SmtpServer { host: host.to_owned(), port, security, username, password, oauth_scope: None }))
+    let oauth_scope = oauth_scope(name, entry, username.as_deref())?;
+    let password = match oauth_scope {
+        Some(_) => None,
+        None => password(draft, id, name, entry, username.as_deref(), host, known)?,
+    };
+    Ok(Some(SmtpServer { host: host.to_owned(), port, security, username, password, oauth_scope }))
+}
+
+/// With a tenant and a scope its application signs in by token, in place of a password.
+fn oauth_scope(name: &str, entry: &ConnectionEntry, username: Option<&str>) -> Result<Option<String>, Refused> {
+    let refused = |field, what: &str, fix: &str| {
+        Err(Refused::new(format!("connection '{name}': {what}"), fix.to_owned()).at(field))
+    };
+    let scope = entry.oauth_scope.as_deref().map(str::trim).filter(|scope| !scope.is_empty());
+    match (scope, &entry.tenant) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => refused(
+            "oauth_scope",
+            "it names a tenant and no oauth_scope",
+            "Add oauth_scope to sign in with a token of the tenant (XOAUTH2), or leave tenant out.",
+        ),
+        (Some(_), None) => refused(
+            "tenant",
+            "it has an oauth_scope and no tenant to ask for the token",
+            "Add tenant = \"...\", or leave oauth_scope out.",
+        ),
+        (Some(_), Some(_)) if entry.password.is_some() => refused(
+            "password",
+            "it has both a password and an oauth_scope",
+            "Keep the password, or oauth_scope with tenant.",
+        ),
+        (Some(_), Some(_)) if username.is_none() => {
+            refused("username", "a token is for a user, and there is no username", "Add username, the mailbox mostly.")
+        }
+        (Some(scope), Some(_)) if scope.chars().any(|c| c.is_whitespace() || c.is_control()) => {
+            refused("oauth_scope", "oauth_scope is not one scope", "Write it as https://mail.example.org/.default.")
+        }
+        (Some(scope), Some(_)) => Ok(Some(scope.to_owned())),
+    }
 }
 
 /// What is given, or what is kept for this very host.
@@ -97,6 +133,7 @@ fn foreign_key(entry: &ConnectionEntry) -> Option<&'static str> {
         ("security", entry.security.is_some()),
         ("username", entry.username.is_some()),
         ("password", entry.password.is_some()),
+        ("oauth_scope", entry.oauth_scope.is_some()),
     ];
     keys.into_iter().find_map(|(key, is_given)| is_given.then_some(key))
 }
@@ -115,7 +152,6 @@ fn is_this_machine(host: &str) -> bool {
     )
 }
 
-/// Sealing the same password twice gives two ciphertexts; the one there is stays, so that nothing changes by itself.
 fn sealed(
     draft: &Draft<'_>,
     id: &ConnectionId,
@@ -123,16 +159,8 @@ fn sealed(
     value: &crate::SecretValue,
     known: Option<Sealed>,
 ) -> Result<Sealed, Refused> {
-    let field = sealed_secret::smtp_password(id);
     let password = draft.secrets.read(value, &format!("password of connection '{name}'"))?;
-    let is_known =
-        |known: &Sealed| draft.keys.open(&field, known).is_ok_and(|it| it.expose_secret() == password.expose_secret());
-    if let Some(known) = known.filter(is_known) {
-        return Ok(known);
-    }
-    draft.keys.seal(&field, &password).map_err(|error| {
-        Refused::new(format!("the password cannot be sealed: {error}"), "Look at master.key in the data folder.")
-    })
+    sealed_secret::seal_unless_known(draft.keys, &sealed_secret::smtp_password(id), &password, known)
 }
 
 #[cfg(test)]

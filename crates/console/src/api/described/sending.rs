@@ -105,13 +105,28 @@ pub(in crate::api) struct TenantView {
     service: String,
     cloud: CloudChoice,
     tenant_id: String,
+    /// Empty: the identity that the system assigned to the machine.
     client_id: String,
+    /// How the application proves to be itself, in words; null: not at all yet.
+    #[schema(required)]
+    credential: Option<String>,
     has_client_secret: bool,
     #[schema(required)]
     client_secret_expires: Option<Day>,
     /// The certificate in use.
     #[schema(required)]
     certificate: Option<CertificateView>,
+    #[schema(required)]
+    federated_token_file: Option<String>,
+    managed_identity: bool,
+    #[schema(required)]
+    paid_licences: Option<u32>,
+    #[schema(required)]
+    external_recipients_per_day: Option<u32>,
+    internal_domains: Vec<String>,
+    /// What all mailboxes of the tenant may send to the outside in 24 hours; null: not limited here.
+    #[schema(required)]
+    external_budget: Option<u32>,
     /// Made here and waiting to be registered with the app.
     #[schema(required)]
     pending_certificate: Option<CertificateView>,
@@ -135,7 +150,8 @@ pub(in crate::api) enum TenantServiceName {
     EntraId,
 }
 
-/// A tenant. A secret that is left out stays as it is.
+/// A tenant. A secret that is left out stays as it is, and so does the way to prove to be the application unless another is
+/// named.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct TenantEntry {
@@ -146,14 +162,26 @@ pub(in crate::api) struct TenantEntry {
     #[schema(nullable = false)]
     cloud: Option<CloudChoice>,
     tenant_id: String,
+    /// Left out only with a managed identity that the system assigned.
+    #[serde(default)]
     client_id: String,
     client_secret: Option<SecretText>,
     client_secret_expires: Option<Day>,
     /// Private key and certificate, PEM.
     certificate: Option<SecretText>,
+    /// The one that is set, or that of the gateway's environment; others are named in a setup file.
     federated_token_file: Option<String>,
     #[serde(default)]
     managed_identity: bool,
+    /// Exchange Online derives from it what the tenant may send to the outside.
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
+    paid_licences: Option<u32>,
+    /// Said outright; goes before the licences.
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
+    external_recipients_per_day: Option<u32>,
+    /// Recipients of other domains are external.
+    #[serde(default)]
+    internal_domains: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -170,7 +198,7 @@ pub(in crate::api) struct ConnectionView {
     #[schema(required)]
     tenant: Option<String>,
     permission: PermissionName,
-    /// `client secret`, `certificate` or nothing.
+    /// How its tenant's application proves to be itself, in words.
     #[schema(required)]
     credential: Option<String>,
     #[schema(required)]
@@ -184,11 +212,30 @@ pub(in crate::api) struct ConnectionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     mime_max_bytes: Option<u64>,
+    /// Of Microsoft Graph with large messages, where it is not the usual: bytes of the largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    large_max_bytes: Option<u64>,
+    /// Reads non-delivery reports from the sending mailboxes.
+    read_bounces: bool,
+    /// What one mailbox may send; null: no limit.
+    #[schema(required)]
+    messages_per_minute: Option<u32>,
+    /// Null: the service's own limit.
+    #[schema(required)]
+    recipients_per_day: Option<u32>,
+    /// `gateway`, `none`, or the address of a proxy.
+    proxy: String,
+    has_proxy_password: bool,
+    no_proxy: Vec<String>,
+    /// Certificates trusted besides the gateway's, PEM.
+    #[schema(required)]
+    ca_bundle: Option<String>,
     /// Of the service SMTP Server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     smtp_server: Option<SmtpServerView>,
-    /// `emails`, and the names of routes.
+    /// `emails`, the names of routes, `alarms`.
     used_by: Vec<String>,
 }
 
@@ -200,6 +247,10 @@ pub(in crate::api) struct SmtpServerView {
     #[schema(required)]
     username: Option<String>,
     has_password: bool,
+    /// Signs in with a token of the tenant for this scope, in place of a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    oauth_scope: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -238,12 +289,35 @@ pub(in crate::api) struct ConnectionEntry {
     /// Of Microsoft Graph: bytes of message in one request; 3145728 if left out.
     #[schema(minimum = 0)]
     mime_max_bytes: Option<u64>,
+    /// Of Microsoft Graph with large messages: bytes of the largest; 36700160 if left out.
+    #[schema(minimum = 0)]
+    large_max_bytes: Option<u64>,
+    /// Of Microsoft Graph: reads non-delivery reports from the sending mailboxes, which needs `Mail.Read`.
+    #[serde(default)]
+    read_bounces: bool,
+    /// What one mailbox may send.
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
+    messages_per_minute: Option<u32>,
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
+    recipients_per_day: Option<u32>,
+    /// `gateway` if left out, `none`, or an address; a password in it is kept apart.
+    proxy: Option<String>,
+    /// Left out: stays as it is.
+    proxy_password: Option<SecretText>,
+    /// Hosts, addresses and networks reached without the proxy.
+    #[serde(default)]
+    no_proxy: Vec<String>,
+    /// Certificates trusted besides the gateway's, PEM.
+    #[schema(value_type = Option<String>, min_length = 1)]
+    ca_bundle: Option<String>,
     host: Option<String>,
     #[schema(minimum = 0, maximum = 65535)]
     port: Option<u16>,
     security: Option<SecurityName>,
     username: Option<String>,
     password: Option<SecretText>,
+    /// With a tenant: the scope of the token to sign in with, in place of a password.
+    oauth_scope: Option<String>,
 }
 
 /// Whether there was a token, and what it says; never the token.

@@ -22,6 +22,7 @@ pub(in crate::api) enum FromPolicyName {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a box of the page")]
 pub(in crate::api) struct EmailsView {
     enabled: bool,
     smtp_authentication: bool,
@@ -35,6 +36,13 @@ pub(in crate::api) struct EmailsView {
     service_connection_id: Option<String>,
     connection_type: ConnectionTypeName,
     from_policy: FromPolicyName,
+    /// Names of connections, in the order in which they are tried while the Service Connection is broken.
+    fallback: Vec<String>,
+    /// A testing environment: every message is held as it arrives.
+    hold_all: bool,
+    /// A testing environment: every message goes to this address alone.
+    #[schema(required)]
+    redirect_all_to: Option<String>,
     /// Why mail that no route takes would wait; null: it leaves.
     #[schema(required)]
     problem: Option<String>,
@@ -43,6 +51,7 @@ pub(in crate::api) struct EmailsView {
 /// The Emails settings, whole: what is left out has its default.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a box of the page")]
 pub(in crate::api) struct EmailsEntry {
     #[serde(default)]
     enabled: bool,
@@ -59,6 +68,12 @@ pub(in crate::api) struct EmailsEntry {
     #[serde(default)]
     #[schema(nullable = false)]
     from_policy: Option<FromPolicyName>,
+    /// Names of connections, in the order in which they are tried.
+    #[serde(default)]
+    fallback: Vec<String>,
+    #[serde(default)]
+    hold_all: bool,
+    redirect_all_to: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -79,6 +94,8 @@ pub(in crate::api) struct RouteView {
     service_connection_id: String,
     /// An address, or `sender`.
     mailbox: String,
+    /// Names of connections, in the order in which they are tried while this one is broken.
+    fallback: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -91,6 +108,7 @@ pub(in crate::api) struct RouteEntry {
     service_connection: String,
     /// An address, or `sender`: that of the header From.
     mailbox: String,
+    /// Names of connections, in the order in which they are tried while this one is broken.
     #[serde(default)]
     fallback: Vec<String>,
 }

@@ -65,7 +65,9 @@ pub(in crate::api) struct LaneView {
     pause_reason: Option<ExplanationView>,
     needs_administrator: bool,
     recipients_last_day: u64,
-    recipients_limit: u64,
+    /// Null: no limit is kept.
+    #[schema(required)]
+    recipients_limit: Option<u64>,
     max_in_flight: u32,
 }
 

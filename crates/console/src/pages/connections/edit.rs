@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::form::{ConnectionForm, THEN_AUTHENTICATE};
+use super::network::NetworkFields;
 use crate::Console;
 use crate::error::PageError;
 use crate::form::FormView;
@@ -143,7 +144,9 @@ fn answer(
             Ok(Redirect::to(&format!("/integration/connections?done={done}")).into_response())
         }
         Err(AdminError::Refused(refused)) => {
-            let form = values.view(action, &known_tenants(console, visitor)?).with_problem(Some(refused));
+            let form = values
+                .view(action, &known_tenants(console, visitor)?)
+                .with_problem(Some(NetworkFields::in_words_of_the_form(refused)));
             Ok((StatusCode::UNPROCESSABLE_ENTITY, form_page(visitor, title, form)?).into_response())
         }
         Err(error) => Err(error.into()),

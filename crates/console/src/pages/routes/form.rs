@@ -3,7 +3,7 @@
 use admin::{Refused, RouteEntry, RouteView};
 use serde::Deserialize;
 
-use crate::form::{Choice, Field, FormView};
+use crate::form::{Choice, Field, FormView, fallback_field, lines};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -14,6 +14,7 @@ pub(in crate::pages) struct RouteForm {
     /// `sender` or `address`.
     mailbox_of: String,
     mailbox: String,
+    fallback: String,
     pub(super) version: Option<u64>,
 }
 
@@ -33,6 +34,7 @@ impl RouteForm {
             service_connection: known.service_connection.clone(),
             mailbox_of: if is_sender { SENDER } else { ADDRESS }.to_owned(),
             mailbox: if is_sender { String::new() } else { known.mailbox.clone() },
+            fallback: known.fallback.join("\n"),
             version: Some(version),
         }
     }
@@ -48,7 +50,7 @@ impl RouteForm {
             sender,
             service_connection: self.service_connection.clone(),
             mailbox: mailbox.to_owned(),
-            fallback: Vec::new(),
+            fallback: lines(&self.fallback),
         })
     }
 
@@ -58,15 +60,16 @@ impl RouteForm {
             |known| format!("/integration/routes/{}/edit", known.id),
         );
         let mailboxes = vec![Choice::new(ADDRESS, "One mailbox"), Choice::new(SENDER, "The sender's own mailbox")];
-        let connections = connections.iter().map(|name| Choice::new(name, name)).collect();
+        let choices = connections.iter().map(|name| Choice::new(name, name)).collect();
         let fields = vec![
             Field::text("name", "Name", &self.name).required(),
             Field::text("sender", "Sender", &self.sender)
                 .required()
                 .hint("*@hr.example.org, or one address; compared with the message's From."),
-            Field::select("service_connection", "Service Connection", &self.service_connection, connections),
+            Field::select("service_connection", "Service Connection", &self.service_connection, choices),
             Field::select("mailbox_of", "Send from", &self.mailbox_of, mailboxes),
             Field::email("mailbox", "Mailbox Email Address", &self.mailbox).shown_when("mailbox_of", &[ADDRESS]),
+            fallback_field(&self.fallback, connections),
         ];
         FormView::new(action, "/integration/routes", fields).at_version(self.version)
     }

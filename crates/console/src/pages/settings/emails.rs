@@ -11,7 +11,7 @@ use settings::{ConnectionType, FromPolicy};
 use super::{VIEWS, View};
 use crate::Console;
 use crate::error::PageError;
-use crate::form::{Choice, Field, FormView, optional};
+use crate::form::{Choice, Field, FormView, fallback_field, lines, optional};
 use crate::frame::{Frame, page};
 use crate::guard::{Submitted, Visitor};
 
@@ -40,6 +40,9 @@ pub(in crate::pages) struct EmailsForm {
     service_connection: String,
     connection_type: String,
     from_policy: String,
+    fallback: String,
+    hold_all: String,
+    redirect_all_to: String,
     version: Option<u64>,
 }
 
@@ -64,6 +67,9 @@ impl EmailsForm {
             service_connection: view.service_connection.clone().unwrap_or_default(),
             connection_type: connection_type.to_owned(),
             from_policy: from_policy.to_owned(),
+            fallback: view.fallback.join("\n"),
+            hold_all: check(view.hold_all),
+            redirect_all_to: view.redirect_all_to.clone().unwrap_or_default(),
             version: Some(version),
         }
     }
@@ -75,9 +81,21 @@ impl EmailsForm {
             modern_authentication: self.modern_authentication == ON,
             mailbox: optional(&self.mailbox),
             service_connection: optional(&self.service_connection),
-            connection_type: if self.connection_type == "smtp" { ConnectionType::Smtp } else { ConnectionType::Graph },
+            connection_type: self.connection_type(),
             from_policy: if self.from_policy == "keep" { FromPolicy::Keep } else { FromPolicy::Rewrite },
+            fallback: lines(&self.fallback),
+            hold_all: self.hold_all == ON,
+            redirect_all_to: optional(&self.redirect_all_to),
         }
+    }
+
+    fn is_modern(&self) -> bool {
+        self.smtp_authentication == ON && self.modern_authentication == ON
+    }
+
+    /// The choice is one of Modern Authentication; what signs in with a password, or not at all, speaks SMTP.
+    fn connection_type(&self) -> ConnectionType {
+        if self.is_modern() && self.connection_type != "smtp" { ConnectionType::Graph } else { ConnectionType::Smtp }
     }
 
     fn view(&self, connections: &[String]) -> FormView {
@@ -97,16 +115,23 @@ impl EmailsForm {
                 "Modern Authentication (OAuth 2.0)",
                 self.modern_authentication == ON,
             )),
-            modern(Field::email("mailbox", "Mailbox Email Address", &self.mailbox))
-                .hint("An active mailbox of the tenant; mail leaves from it."),
-            modern(Field::select(
+            enabled(Field::email("mailbox", "Mailbox Email Address", &self.mailbox))
+                .hint("An active mailbox, of the tenant if there is one; mail leaves from it."),
+            enabled(Field::select(
                 "service_connection",
                 "Service Connection",
                 &self.service_connection,
                 connection_choices(connections),
-            )),
+            ))
+            .hint("Without Modern Authentication: one of the service SMTP Server."),
             modern(Field::select("connection_type", "SMTP Server Connection Type", &self.connection_type, types)),
             enabled(Field::select("from_policy", "From of messages", &self.from_policy, policies)),
+            enabled(fallback_field(&self.fallback, connections)),
+            enabled(Field::section("Testing environment")),
+            enabled(Field::check("hold_all", "Hold all messages", self.hold_all == ON))
+                .hint("Each message is held as it arrives, and leaves only when somebody releases it."),
+            enabled(Field::email("redirect_all_to", "Redirect all messages to", &self.redirect_all_to))
+                .hint("Whoever a message is for, it goes to this address alone. Left empty: to its recipients."),
         ];
         FormView::new("/settings", "/", fields).at_version(self.version)
     }
@@ -155,17 +180,22 @@ pub(in crate::pages) async fn save(
             Ok(Redirect::to(&format!("/settings?done={done}")).into_response())
         }
         Err(AdminError::Refused(refused)) => {
-            let shown = emails_page(&console, &visitor, &values, Some(in_words_of_the_page(refused)))?;
+            let shown = emails_page(&console, &visitor, &values, Some(in_words_of_the_page(&values, refused)))?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// The setup file calls the choices by other names, and so does the refusal.
-fn in_words_of_the_page(refused: Refused) -> Refused {
+/// The setup file calls the choices by other names, and so does the refusal. Without Modern Authentication the type is no
+/// choice, so that the connection is at fault.
+fn in_words_of_the_page(values: &EmailsForm, refused: Refused) -> Refused {
     if refused.field != Some("connection_type") {
         return refused;
+    }
+    if !values.is_modern() {
+        let fix = "Choose one of the service SMTP Server, or tick Modern Authentication (OAuth 2.0).";
+        return Refused::new("this connection needs Modern Authentication", fix).at("service_connection");
     }
     let fix = "Choose Microsoft Graph for a connection of Microsoft Entra ID Graph API, SMTP for the others.";
     Refused::new("this type does not fit the chosen Service Connection", fix).at("connection_type")
@@ -186,7 +216,8 @@ mod tests {
             ("enabled", ""),
             ("smtp_authentication", "enabled=on"),
             ("modern_authentication", "enabled=on;smtp_authentication=on"),
-            ("mailbox", "enabled=on;smtp_authentication=on;modern_authentication=on"),
+            ("mailbox", "enabled=on"), // a server that asks for a password, or for nothing, has one, too
+            ("service_connection", "enabled=on"),
             ("connection_type", "enabled=on;smtp_authentication=on;modern_authentication=on"),
         ] {
             assert_eq!(shown_when(&form, field), condition, "{field}");
@@ -197,7 +228,19 @@ mod tests {
     fn an_unchecked_box_is_off_and_an_empty_field_is_nothing() {
         let entry = EmailsForm { mailbox: " ".into(), ..EmailsForm::default() }.entry();
         assert!(!entry.enabled && entry.mailbox.is_none() && entry.service_connection.is_none());
-        let entry = EmailsForm { enabled: ON.into(), connection_type: "smtp".into(), ..EmailsForm::default() }.entry();
-        assert!(entry.enabled && entry.connection_type == ConnectionType::Smtp);
+        let entry = EmailsForm { enabled: ON.into(), connection_type: "graph".into(), ..EmailsForm::default() }.entry();
+        assert!(entry.enabled && entry.connection_type == ConnectionType::Smtp, "without Modern Authentication");
+        let modern = EmailsForm {
+            smtp_authentication: ON.into(),
+            modern_authentication: ON.into(),
+            connection_type: "graph".into(),
+            fallback: "Own, Inc.\n\nOther".into(),
+            ..EmailsForm::default()
+        };
+        let entry = modern.entry();
+        assert_eq!(
+            (entry.connection_type, entry.fallback),
+            (ConnectionType::Graph, vec!["Own, Inc.".into(), "Other".into()])
+        );
     }
 }

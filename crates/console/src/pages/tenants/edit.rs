@@ -37,6 +37,7 @@ fn form(values: &TenantForm, known: Option<&TenantView>) -> FormView {
     );
     let mut fields = vec![Field::text("name", "Name", &values.name).required()];
     fields.extend(values.fields.fields(known));
+    fields.extend(values.fields.limit_fields());
     FormView::new(action, "/integration/tenants", fields).at_version(values.version)
 }
 

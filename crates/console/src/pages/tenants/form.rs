@@ -6,6 +6,7 @@ use serde::Deserialize;
 use settings::{Cloud, CustomCloud};
 use url::Url;
 
+use super::limits::LimitFields;
 use crate::form::{Choice, Field, optional};
 
 /// All but the name, which has another field name where a connection has one, too.
@@ -14,20 +15,25 @@ use crate::form::{Choice, Field, optional};
 pub(in crate::pages) struct TenantFields {
     tenant_id: String,
     client_id: String,
-    /// `secret`, `made`, `own`, `keep` or `none`.
+    /// `secret`, `made`, `own`, `file`, `machine`, `keep` or `none`.
     credential: String,
     client_secret: Option<SecretString>,
     client_secret_expires: String,
     certificate: Option<SecretString>,
+    federated_token_file: String,
     cloud: String,
     cloud_login: String,
     cloud_graph: String,
     cloud_smtp: String,
+    #[serde(flatten)]
+    limits: LimitFields,
 }
 
 const SECRET: &str = "secret";
 const MADE: &str = "made";
 const OWN: &str = "own";
+const FILE: &str = "file";
+const MACHINE: &str = "machine";
 const KEEP: &str = "keep";
 const NONE: &str = "none";
 const CUSTOM: &str = "custom";
@@ -46,16 +52,16 @@ impl TenantFields {
             Cloud::China => ("china", None),
             Cloud::Custom(custom) => (CUSTOM, Some(custom)),
         };
-        let has_credential = tenant.has_client_secret || tenant.certificate.is_some();
         Self {
             tenant_id: tenant.tenant_id.clone(),
             client_id: tenant.client_id.clone(),
-            credential: if has_credential { KEEP } else { NONE }.to_owned(),
+            credential: if tenant.credential.is_some() { KEEP } else { NONE }.to_owned(),
             client_secret_expires: tenant.client_secret_expires.map(|date| date.to_string()).unwrap_or_default(),
             cloud: cloud.to_owned(),
             cloud_login: custom.map(|custom| custom.login.to_string()).unwrap_or_default(),
             cloud_graph: custom.map(|custom| custom.graph.to_string()).unwrap_or_default(),
             cloud_smtp: custom.and_then(|custom| custom.smtp.clone()).unwrap_or_default(),
+            limits: LimitFields::of(tenant),
             ..Self::default()
         }
     }
@@ -72,7 +78,10 @@ impl TenantFields {
             service_field("tenant_authentication", "Authentication Type", "OAuth"),
             Field::text("client_id", "Client ID", &self.client_id)
                 .required()
-                .hint("Application (client) ID on the Overview page of the app registration."),
+                .hint(
+                    "Application (client) ID on the Overview page of the app registration. Left empty only for the \
+                     identity that Azure assigned to this machine.",
+                ),
             Field::text("tenant_id", "Tenant ID", &self.tenant_id)
                 .required()
                 .hint("Directory (tenant) ID on the same page."),
@@ -86,9 +95,20 @@ impl TenantFields {
             Field::lines("certificate", "Certificate and private key", "", 6)
                 .shown_when("credential", &[OWN])
                 .hint("Both as PEM, the private key as PKCS#8. It is sealed and never shown again."),
+            Field::text("federated_token_file", "Token file", &self.federated_token_file)
+                .shown_when("credential", &[FILE])
+                .hint(
+                    "The one that AZURE_FEDERATED_TOKEN_FILE names where this gateway runs. Another is named in a setup \
+                     file: whoever uses the console does not choose which files of the machine are sent.",
+                ),
         ];
         fields.extend(self.cloud_fields());
         fields
+    }
+
+    /// What belongs to the tenant's own page alone.
+    pub(super) fn limit_fields(&self) -> Vec<Field> {
+        self.limits.fields()
     }
 
     fn cloud_fields(&self) -> [Field; 4] {
@@ -121,6 +141,11 @@ impl TenantFields {
             let fix = "Enter the Value of the secret, or choose another credential.";
             return Err(Refused::new("there is no Client Secret yet", fix).at("client_secret"));
         }
+        let file = optional(&self.federated_token_file).filter(|_| self.credential == FILE);
+        if self.credential == FILE && file.is_none() {
+            let fix = "Enter its path, as /var/run/secrets/azure/tokens/azure-identity-token";
+            return Err(Refused::new("there is no token file yet", fix).at("federated_token_file"));
+        }
         if self.credential == OWN && certificate.is_none() {
             let fix = "Paste the PEM file, or let Postern make a certificate.";
             return Err(Refused::new("there is no certificate yet", fix).at("certificate"));
@@ -134,8 +159,11 @@ impl TenantFields {
             client_secret,
             client_secret_expires: expires.filter(|_| matches!(self.credential.as_str(), SECRET | KEEP)),
             certificate,
-            federated_token_file: None,
-            managed_identity: false,
+            federated_token_file: file,
+            managed_identity: self.credential == MACHINE,
+            paid_licences: self.limits.paid_licences()?,
+            external_recipients_per_day: self.limits.external_recipients_per_day()?,
+            internal_domains: self.limits.internal_domains(),
         })
     }
 
@@ -165,10 +193,12 @@ fn service_field(name: &'static str, label: &'static str, only: &str) -> Field {
 }
 
 fn credential_choices(known: Option<&TenantView>) -> Vec<Choice> {
-    let keep = known.and_then(|known| match (known.has_client_secret, &known.certificate) {
-        (true, _) => Some("Keep the stored Client Secret"),
-        (false, Some(_)) => Some("Keep the certificate in use"),
-        (false, None) => None,
+    let keep = known.and_then(|known| match known {
+        TenantView { has_client_secret: true, .. } => Some("Keep the stored Client Secret"),
+        TenantView { certificate: Some(_), .. } => Some("Keep the certificate in use"),
+        TenantView { federated_token_file: Some(_), .. } => Some("Keep the token file"),
+        TenantView { managed_identity: true, .. } => Some("Keep the managed identity"),
+        _ => None,
     });
     let mut choices: Vec<Choice> = keep.map(|text| Choice::new(KEEP, text)).into_iter().collect();
     choices.push(Choice::new(SECRET, "Client Secret"));
@@ -176,6 +206,8 @@ fn credential_choices(known: Option<&TenantView>) -> Vec<Choice> {
         choices.push(Choice::new(MADE, "Certificate, made by Postern"));
     }
     choices.push(Choice::new(OWN, "Certificate of my own"));
+    choices.push(Choice::new(FILE, "Token file of a workload identity, or of a key vault"));
+    choices.push(Choice::new(MACHINE, "Managed identity of this machine"));
     if keep.is_none() {
         choices.push(Choice::new(NONE, "None: a public client, people sign in"));
     }
@@ -233,7 +265,9 @@ mod tests {
         let no_endpoint = TenantFields { cloud: CUSTOM.into(), cloud_login: "localhost".into(), ..typed() };
         let no_secret = TenantFields { client_secret: None, ..typed() };
         let no_pem = TenantFields { credential: OWN.into(), certificate: Some(" ".into()), ..typed() };
+        let no_file = TenantFields { credential: FILE.into(), ..typed() };
         for (fields, at) in [
+            (no_file, "federated_token_file"),
             (wrong_date, "client_secret_expires"),
             (no_endpoint, "cloud_login"),
             (no_secret, "client_secret"),
@@ -241,6 +275,16 @@ mod tests {
         ] {
             assert_eq!(fields.entry("Contoso").unwrap_err().field, Some(at));
         }
+    }
+
+    #[test]
+    fn an_identity_of_the_machine_is_a_choice_without_a_secret() {
+        let file = TenantFields { credential: FILE.into(), federated_token_file: " /t ".into(), ..typed() };
+        let entry = file.entry("Contoso").unwrap();
+        assert_eq!((entry.federated_token_file.as_deref(), entry.client_secret.is_none()), (Some("/t"), true));
+        let machine = TenantFields { credential: MACHINE.into(), federated_token_file: "/t".into(), ..typed() };
+        let entry = machine.entry("Contoso").unwrap();
+        assert_eq!((entry.federated_token_file, entry.managed_identity), (None, true));
     }
 
     #[test]

@@ -1,0 +1,32 @@
+//! A server of one's own that takes a tenant's tokens.
+
+use crate::gateway::{Gateway, SERVER, TENANT};
+
+const TOKEN: &str = "tenant = 'Contoso'\nusername = 'a@contoso.test'\noauth_scope = 'https://mail.test/.default'\n";
+
+#[tokio::test]
+async fn a_server_takes_a_token_in_place_of_a_password() {
+    let gateway = Gateway::new();
+    gateway.apply(&format!("{TENANT}{SERVER}username = 'a@contoso.test'\npassword = 'hunter2'")).await;
+    let diff = gateway.apply(&format!("{SERVER}{TOKEN}")).await;
+    assert!(diff.contains("password: (set) -> none") && diff.contains("oauth_scope: "), "{diff}");
+    let server = gateway.settings().connections[0].smtp.clone().unwrap();
+    assert_eq!((server.password, server.oauth_scope.as_deref()), (None, Some("https://mail.test/.default")));
+    assert_eq!(gateway.apply(&gateway.export()).await, "");
+}
+
+#[tokio::test]
+async fn half_of_it_is_refused() {
+    let gateway = Gateway::new();
+    gateway.apply(TENANT).await;
+    for (keys, at) in [
+        (TOKEN.replace("tenant = 'Contoso'\n", ""), "tenant"),
+        (TOKEN.replace("oauth_scope = 'https://mail.test/.default'\n", ""), "oauth_scope"),
+        (TOKEN.replace("username = 'a@contoso.test'\n", ""), "username"),
+        (format!("{TOKEN}password = 'x'"), "password"),
+        (format!("{TOKEN}security = 'none'"), "security"), // a token in clear
+        (TOKEN.replace("/.default", " offline_access"), "oauth_scope"),
+    ] {
+        assert_eq!(gateway.refusal(&format!("{SERVER}{keys}")).await.field, Some(at), "{keys}");
+    }
+}
