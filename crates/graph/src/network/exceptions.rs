@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn an_entry_that_can_match_nothing_is_noticed() {
-        for slip in ["mail.test:25", "http://mail.test", "10.0.0.*", "10.0.0.0/33", "a.*.test", "", "*.", "me@mail.test"] {
+        for slip in
+            ["mail.test:25", "http://mail.test", "10.0.0.*", "10.0.0.0/33", "a.*.test", "", "*.", "me@mail.test"]
+        {
             assert!(!makes_sense(slip), "{slip}");
         }
     }
