@@ -22,7 +22,7 @@ use relay::Upstream;
 use settings::{Connection, ConnectionId, Service, Settings};
 use store::{Explanation, Lane, StoreError};
 
-use crate::running::Shared;
+use crate::running::{Shared, is_outcome, wait_for};
 pub(crate) use mark::troubles;
 use mark::{Mark, load, save};
 
@@ -58,15 +58,23 @@ impl Bounces {
     }
 
     pub(crate) async fn run(mut self) {
+        let stop = self.shared.stop.clone();
+        let mut news = self.shared.store.subscribe();
         loop {
-            let stop = self.shared.stop.clone();
             tokio::select! {
                 looked = self.look() => if let Err(error) = looked {
                     tracing::error!(event = "bounces_wait_for_store", %error);
                 },
                 () = stop.cancelled() => return,
             }
-            if !self.shared.pause(self.shared.config.limits.look).await {
+            let limits = &self.shared.config.limits;
+            let (look, soon) = (limits.look, limits.inbox_soon);
+            let goes_on = tokio::select! {
+                goes_on = self.shared.pause(look) => goes_on,
+                // What was just sent may come back within moments.
+                is_open = wait_for(&mut news, is_outcome) => is_open && self.shared.pause(soon).await,
+            };
+            if !goes_on {
                 return;
             }
         }

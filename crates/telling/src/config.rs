@@ -68,6 +68,8 @@ pub struct Limits {
     pub returned_max_bytes: u64,
     /// The header that comes back.
     pub returned_header_max_bytes: u64,
+    /// From a message that was sent to the first look for its report.
+    pub inbox_soon: Duration,
     /// Between looks into the Inbox of a mailbox that sent within [`Self::inbox_busy`].
     pub inbox_look: SignedDuration,
     /// The same, when it has not sent for longer.
@@ -93,6 +95,7 @@ impl Default for Limits {
             alarm_quiet: SignedDuration::from_mins(2),
             returned_max_bytes: 1024 * 1024,
             returned_header_max_bytes: 64 * 1024,
+            inbox_soon: Duration::from_secs(5),
             inbox_look: SignedDuration::from_mins(1),
             inbox_look_seldom: SignedDuration::from_mins(10),
             inbox_busy: SignedDuration::from_hours(1),

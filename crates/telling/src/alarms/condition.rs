@@ -6,6 +6,7 @@ use settings::{Permission, Settings};
 use store::{Explanation, Filter, Lane, MessageRecord, MessageState, PageRequest, StoreError};
 
 use crate::bounces;
+use crate::delays::is_not_due_yet;
 use crate::expiry::credential_end;
 use crate::running::Shared;
 use crate::webhooks::{PROGRESS, Progress};
@@ -196,8 +197,7 @@ async fn old_mail(shared: &Shared, settings: &Settings, now: Timestamp) -> Resul
     }
     let waiting = Filter { states: vec![MessageState::Queued], until: Some(limit), ..Filter::default() };
     let page = shared.store.messages(&waiting, PageRequest { before: None, limit: OLD_MESSAGES }).await?;
-    // What was handed in for later has not been tried, and is not due.
-    let is_late = |message: &&MessageRecord| message.attempts > 0 || message.due_at.is_none_or(|due| due <= now);
+    let is_late = |message: &&MessageRecord| !is_not_due_yet(message, now);
     let Some(oldest) = page.messages.iter().rfind(is_late) else { return Ok(None) };
     let what = format!("Mail waits for more than {minutes} minutes.");
     let waits = Condition::of(AlarmKind::QueueAge, what).about("queue", "the queue");

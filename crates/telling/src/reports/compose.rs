@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use mail::dsn::{Action, RecipientReport};
 use mail::{Address, EnhancedStatus, Recipient, ReversePath};
 use settings::ConnectionId;
-use store::{Attempt, Explanation, MessageDetail, MessageRecord, RecipientOutcome, RecipientState, RecipientStatus};
+use store::{Attempt, Explanation, MessageDetail, RecipientOutcome, RecipientState, RecipientStatus};
+
+use crate::delays::is_not_due_yet;
 
 /// RFC 3463: X.0.0, nothing more is known.
 const FAILED: EnhancedStatus = EnhancedStatus::permanent(0, 0);
@@ -40,11 +42,6 @@ pub(super) fn reported(
     }
     let recipients = concerned.into_iter().map(|(asked, status)| describe(detail, action, asked, status)).collect();
     Some(Reported { to, recipients })
-}
-
-/// It was handed in to be sent later, and later has not come.
-fn is_not_due_yet(message: &MessageRecord, now: Timestamp) -> bool {
-    message.attempts == 0 && message.due_at.is_some_and(|due| due > now)
 }
 
 fn concerns(

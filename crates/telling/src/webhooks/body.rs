@@ -41,6 +41,7 @@ pub(super) fn of_message(settings: &Settings, outcome: &Outcome, detail: &Messag
         "recipients": recipients,
         "recipient_count": detail.recipients.len(),
         "may_be_duplicated": message.may_be_duplicated,
+        "via": message.via,
         "account": account,
         "connection": connection,
         "mailbox": way.map(|way| &way.mailbox),

@@ -12,12 +12,13 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 use settings::Webhook;
-use store::{AuditEntry, Change, Outcome, SecretField, SettingsChange, StoreError};
+use store::{AuditEntry, Change, MessageRecord, Outcome, OutcomeKind, SecretField, SettingsChange, StoreError, Via};
 use tokio::sync::broadcast;
 
 use super::body::{Told, of_alarm, of_message};
 use super::progress::{self, Progress};
 use super::{STORE_RETRY, reader, sign};
+use crate::delays::is_not_due_yet;
 use crate::running::{Shared, is_outcome, wait_for};
 use crate::{news, position};
 
@@ -130,6 +131,9 @@ impl Courier {
             Err(StoreError::NotFound { .. }) => return Ok(End::Over),
             Err(error) => return Err(error),
         };
+        if !is_news(outcome.kind, &detail.message, self.shared.now()) {
+            return Ok(End::Over);
+        }
         let settings = self.shared.store.settings().borrow().clone();
         self.tell(&of_message(&settings, outcome, &detail), outcome.at).await
     }
@@ -271,6 +275,15 @@ impl Courier {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// That the gateway's own letters were sent is nobody's news, and what was handed in for later is not late.
+fn is_news(kind: OutcomeKind, message: &MessageRecord, now: Timestamp) -> bool {
+    match kind {
+        OutcomeKind::Sent => message.via != Via::Gateway,
+        OutcomeKind::Delayed => !is_not_due_yet(message, now),
+        _ => true,
     }
 }
 

@@ -199,6 +199,24 @@ async fn only_what_was_asked_for_is_told_and_only_from_then_on() {
 }
 
 #[tokio::test]
+async fn neither_our_own_letters_nor_mail_for_later_is_news() {
+    let (world, mut receiver) = (world().await, Receiver::start(&[]).await);
+    put(&world, "one", &receiver.url, &[]).await;
+    start(&world).await;
+    world.queue(|message| message.via = store::Via::Gateway).await;
+    world.end("main", &[RecipientOutcome::Accepted, RecipientOutcome::Accepted]).await;
+    let tomorrow = world.now() + jiff::SignedDuration::from_hours(24);
+    world.queue(|message| message.send_at = Some(tomorrow)).await;
+    world.pass(5 * 3_600);
+    crate::delays::note_delayed(&*world.store, world.now()).await.unwrap();
+    world.queue(|message| message.subject = Some("late".into())).await;
+    world.pass(5 * 3_600);
+    crate::delays::note_delayed(&*world.store, world.now()).await.unwrap();
+    let told = receiver.next().await.json();
+    assert_eq!((&told["type"], &told["data"]["subject"]), (&"message.delayed".into(), &"late".into()));
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_gone_is_switched_off() {
     let (world, mut receiver) = (world().await, Receiver::start(&["410 Gone"]).await);
     put(&world, "one", &receiver.url, &[]).await;
