@@ -10,6 +10,7 @@ mod consent;
 mod device;
 mod flows;
 mod forgetting;
+mod proving;
 mod scoping;
 mod standing;
 
@@ -29,6 +30,7 @@ pub use consent::{admin_consent_url, explain_consent_refusal};
 pub use device::{DevicePolled, DeviceSignIn, begin_device_sign_in, poll_device_sign_in};
 pub use flows::Flows;
 pub(crate) use forgetting::forget_groundless;
+pub use proving::{Proof, prove_application};
 pub use scoping::scoping_script;
 pub use standing::{ConnectionStanding, connection_standing, connection_standings};
 

@@ -35,9 +35,10 @@ pub use actor::Actor;
 pub use apply::{Applied, Mode, apply};
 pub use audit::{AuditChange, AuditFilter, AuditLine, AuditPage, list_audit};
 pub use authentication::{
-    Callback, ConnectionStanding, DevicePolled, DeviceSignIn, Flows, GrantSummary, SignInEnd, SignInRequest,
+    Callback, ConnectionStanding, DevicePolled, DeviceSignIn, Flows, GrantSummary, Proof, SignInEnd, SignInRequest,
     admin_consent_url, begin_device_sign_in, begin_sign_in, connection_standing, connection_standings,
-    explain_consent_refusal, finish_sign_in, forget_grant, grant_of, poll_device_sign_in, scoping_script,
+    explain_consent_refusal, finish_sign_in, forget_grant, grant_of, poll_device_sign_in, prove_application,
+    scoping_script,
 };
 pub use certificate::{
     CertificateFile, CertificateView, KeyBits, certificate_file, discard_certificate, make_certificate, use_certificate,

@@ -38,6 +38,6 @@ pub use retry::Backoff;
 pub use supervisor::{Relay, Running};
 pub use transport::{Cost, Delivery, Leftover, SmtpFacts, TestLetter, Transport, Upstreams};
 pub use upstream::{
-    Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, send_test_smtp, test_smtp,
+    Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, send_test_smtp, test_smtp, tokens_of,
 };
 pub use verdict::{LaneVerdict, Verdict};

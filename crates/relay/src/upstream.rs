@@ -25,7 +25,7 @@ use tokens::Quiets;
 
 pub use network::network_of;
 pub use smtp::{send_test_smtp, test_smtp};
-pub use tokens::{application, mail_scope};
+pub use tokens::{application, mail_scope, tokens_of};
 
 /// Why a connection cannot be used as it is set up. An administrator must act.
 #[derive(Debug, thiserror::Error)]

@@ -23,7 +23,7 @@ pub(crate) enum Command {
     },
     /// Show one connection
     Show(One),
-    /// Sign in for a delegated connection, with a code typed on another device
+    /// Sign in for a delegated connection, with a code typed on another device; or prove the application's credential
     Authenticate(authenticate::Options),
     /// Ask Microsoft for a token, or the SMTP server for a session, and show what it allows
     Test(One),

@@ -25,13 +25,13 @@ use graph::{
     Prepared, Traces,
 };
 use mail::Address;
-use settings::{Connection, Delivery as Choice, OnUncertain};
+use settings::{Connection, Delivery as Choice, OnUncertain, Permission};
 use store::{Explanation, MessageRecord, RecipientOutcome};
 use tokio::sync::Semaphore;
 
 use super::Leftover;
 use crate::{Cost, Delivery, LaneVerdict, Transport, Verdict};
-use judge::{impossible_mailbox, judge, unread, unsupported};
+use judge::{impossible_mailbox, judge, of_a_user, unread, unsupported};
 use large::{LargeMessage, NotTakenApart};
 use outgoing::OutgoingMime;
 
@@ -186,6 +186,9 @@ impl GraphTransport {
         let is_forbidden = error.class() == FailureClass::Configuration && error.status() == Some(403);
         if is_forbidden && self.connection.delivery == Choice::Standard {
             verdict.lane = LaneVerdict::MessageOnly;
+        }
+        if is_forbidden && self.connection.permission == Permission::Delegated {
+            verdict.explanation = verdict.explanation.map(|it| of_a_user(it, &attempt.message.mailbox));
         }
         verdict
     }

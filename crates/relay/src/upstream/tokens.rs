@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use entra::{Application, CertificateKey, Cloud, IdentityHost, MailScope, MailService, Quiet, Scope, TokenSource};
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
-use settings::{Connection, Permission, Service, Tenant};
+use settings::{Connection, ConnectionId, Permission, Service, Settings, Tenant};
 use store::{KeyRing, SecretField, Store};
 
 use super::kept_grant::KeptGrant;
-use super::{UpstreamError, cloud};
+use super::{UpstreamError, cloud, network_of, tenant_of};
 use crate::{Clock, Network};
 
 /// What a user must let the application do, for all that the connection's settings ask of it.
@@ -23,6 +24,21 @@ pub fn mail_scope(connection: &Connection) -> MailScope {
     };
     let reads = connection.service == Service::GraphApi && connection.read_bounces;
     MailScope { service, shared: false, drafts: connection.makes_drafts(), reads }
+}
+
+/// A source of tokens for the connection with this id, whichever its service, as it would send with them. Asks nothing of
+/// the network.
+pub fn tokens_of(
+    settings: &Settings,
+    id: &ConnectionId,
+    store: &Arc<dyn Store>,
+    network: &Network,
+) -> Result<TokenSource, UpstreamError> {
+    let connection = settings.connection(id).ok_or(UpstreamError::UnknownConnection)?;
+    let tenant = tenant_of(settings, connection)?;
+    let network = network_of(connection, network, &store.key_ring())?;
+    let clock: Clock = Arc::new(Timestamp::now);
+    source(tenant, connection, (store, &clock), &network, &Quiets::default())
 }
 
 /// A source of tokens for the connection. `network` is the connection's own. Asks nothing of it.

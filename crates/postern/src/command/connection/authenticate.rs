@@ -1,4 +1,5 @@
-//! `postern connection authenticate`: somebody signs in for a delegated connection, on another device, with a code.
+//! `postern connection authenticate`, for machines without a browser: somebody signs in for a delegated connection, on another
+//! device, with a code; with application permission the application proves to be itself, by whatever its tenant has.
 //!
 //! The sign-in under way lives in this process; what comes of it lies in the store, where the server notices it.
 
@@ -6,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{
-    Actor, DevicePolled, DeviceSignIn, Flows, GrantSummary, SignInRequest, begin_device_sign_in, connection_named,
-    poll_device_sign_in,
+    Actor, DevicePolled, DeviceSignIn, Flows, GrantSummary, Proof, SignInRequest, begin_device_sign_in,
+    connection_named, poll_device_sign_in, prove_application,
 };
 use clap::Args;
 use jiff::Timestamp;
 use relay::Network;
 use serde::Serialize;
+use settings::Permission;
 use store::{Explanation, Store};
 
 use crate::terminal::{Failure, STATUS_FAILED, complain, plain, say, say_json};
@@ -38,13 +40,20 @@ struct End<'a> {
     connection: &'a str,
     signed_in: bool,
     grant: Option<&'a GrantSummary>,
-    /// Why nobody signed in.
+    /// With application permission: by what the application proved itself, and what its token says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<&'a Proof>,
+    /// Why nobody signed in, or what was refused.
     explanation: Option<&'a Explanation>,
 }
 
 pub(super) async fn run(store: &Arc<dyn Store>, network: &Network, options: &Options) -> Result<(), Failure> {
     let actor = Actor::command_line();
     let connection = connection_named(&**store, &actor, &options.name)?;
+    if connection.permission == Permission::Application && connection.tenant.is_some() {
+        let proved = prove_application(store, &actor, &connection.id, network).await?;
+        return show_proof(&connection.name, &proved, options.json);
+    }
     let flows = Flows::default();
     let request = SignInRequest {
         connection: &connection.id,
@@ -94,6 +103,34 @@ async fn wait(
     }
 }
 
+fn show_proof(connection: &str, proved: &Result<Proof, Explanation>, json: bool) -> Result<(), Failure> {
+    let proof = proved.as_ref().ok();
+    if json {
+        let explanation = proved.as_ref().err();
+        say_json(&End { connection, signed_in: false, grant: None, proof, explanation })?;
+        let failed = Failure { what: String::new(), fix: String::new(), status: STATUS_FAILED };
+        return if proof.is_some() { Ok(()) } else { Err(failed) };
+    }
+    let proof = proved.as_ref().map_err(|explanation| super::explained(connection, explanation))?;
+    say(format!("'{connection}' proves to be itself; nobody needs to sign in"))?;
+    say(format!("  by         {}", plain(&proof.by)))?;
+    if let Some(token) = &proof.token {
+        let text = |value: &Option<String>| plain(value.as_deref().unwrap_or("not said"));
+        say(format!("  for        {}", text(&token.audience)))?;
+        say(format!("  tenant     {}", text(&token.tenant_id)))?;
+        say(format!("  client     {}", text(&token.client_id)))?;
+        let roles = if token.roles.is_empty() { "none".to_owned() } else { plain(&token.roles.join(", ")) };
+        say(format!("  roles      {roles}"))?;
+        say(format!("  expires    {}", token.expires.map_or("not said".to_owned(), |at| at.to_string())))?;
+    }
+    match proof.lacks_role {
+        Some(role) => say(format!(
+            "note: the token does not carry {role}; right if Exchange grants it by RBAC for Applications, else consent to it"
+        )),
+        None => Ok(()),
+    }
+}
+
 fn show_end(connection: &str, ended: &DevicePolled, json: bool) -> Result<(), Failure> {
     let (grant, explanation) = match ended {
         DevicePolled::Granted(grant) => (Some(grant), None),
@@ -101,7 +138,7 @@ fn show_end(connection: &str, ended: &DevicePolled, json: bool) -> Result<(), Fa
         DevicePolled::Pending => (None, None),
     };
     if json {
-        say_json(&End { connection, signed_in: grant.is_some(), grant, explanation })?;
+        say_json(&End { connection, signed_in: grant.is_some(), grant, proof: None, explanation })?;
         let failed = Failure { what: String::new(), fix: String::new(), status: STATUS_FAILED };
         return if grant.is_some() { Ok(()) } else { Err(failed) };
     }

@@ -107,6 +107,22 @@ pub(super) fn explanation_of(error: &GraphError) -> Explanation {
     Explanation { code, ..explain(&error.explanation()) }
 }
 
+/// Why a user's token may not make drafts in this mailbox, and what helps: Graph says the same of both reasons.
+pub(super) fn of_a_user(explanation: Explanation, mailbox: &Address) -> Explanation {
+    Explanation {
+        why: format!(
+            "{} With delegated permission that is so when whoever signed in has not allowed Mail.ReadWrite, or when \
+             {mailbox} is not their own: to a shared mailbox Microsoft lets no user upload large attachments.",
+            explanation.why
+        ),
+        fix: "Sign in again with Setup Authentication, which asks for Mail.ReadWrite. For a shared mailbox, use a \
+              connection with application permission."
+            .to_owned(),
+        who: entra::Who::GatewayAdministrator.to_string(),
+        ..explanation
+    }
+}
+
 /// Microsoft's id if there is one, else ours, which was sent with the request.
 fn request_id(error: &GraphError) -> String {
     error.request_id().unwrap_or_else(|| error.client_request_id()).to_owned()
