@@ -10,14 +10,17 @@ use settings::{OnUncertain, RoutedTo, Settings};
 use store::{AttemptReport, Claim, Explanation, MessageState, RecipientOutcome, Store, StoreError};
 
 use crate::failover::{breaks, divert, next_way};
-use crate::redirect::{for_all, redirected};
 use crate::outdated::{end_outdated_rest, judge_again};
+use crate::redirect::{for_all, redirected};
 use crate::rest::Rest;
 use crate::retry::after;
 use crate::{Clock, Delivery, LaneVerdict, Limits, Transport, Upstreams, Verdict};
 
 /// How long to wait before the outcome is offered to a failing store again.
 const RECORD_RETRY: Duration = Duration::from_millis(500);
+
+/// How long a message that this way cannot carry may take to move to the next.
+const MOVING: Duration = Duration::from_secs(30);
 
 /// What every attempt of a lane shares.
 #[derive(Clone)]
@@ -53,18 +56,22 @@ impl Deliverer {
         metrics::histogram!("postern_attempt_seconds").record(started.elapsed().as_secs_f64());
         let verdict = judge_again(verdict, &*self.upstreams, &claim, &transport);
         let is_unreadable = verdict.is_unreadable;
-        let (lane, mailed) = (verdict.lane, verdict.outcomes.iter().map(may_be_mailed).collect());
+        let (lane, mailed) = (verdict.lane, verdict.outcomes.iter().copied().map(may_be_mailed).collect());
         rest.take_in(&*self.store, &self.limits, verdict.lane, verdict.explanation.as_ref(), (self.clock)()).await;
         end_outdated_rest(rest, &*self.store, &*self.upstreams, &claim, &transport).await;
         let settings = Arc::clone(&self.store.settings().borrow());
         let elsewhere = verdict.is_beyond_the_way.then(|| next_way(&settings, &claim.message)).flatten();
-        let verdict = if elsewhere.is_some() { verdict.to_be_sent_elsewhere() } else { verdict };
-        let report = self.report(&claim, verdict, transport.on_uncertain());
+        let verdict = if elsewhere.is_some() { verdict.sent_elsewhere() } else { verdict };
+        let mut report = self.report(&claim, verdict, transport.on_uncertain());
+        if elsewhere.is_some() {
+            // So that this lane does not take it up again before it has moved.
+            report.due_at = after((self.clock)(), MOVING);
+        }
         log_end(&claim, &report);
         let (explanation, due_at) = (report.explanation.clone(), report.due_at);
         let queued_again = self.record(&claim, report).await == Some(MessageState::Queued);
         if let Some(way) = elsewhere.filter(|_| queued_again) {
-            self.send_elsewhere(&claim, &settings, &way, explanation.unwrap_or_default()).await;
+            self.send_elsewhere(&claim, &settings, &way, explanation.unwrap_or_default(), due_at).await;
             return AttemptEnd { due_at: Some(due_at), lane, mailed };
         }
         if queued_again && is_unreadable {
@@ -90,10 +97,18 @@ impl Deliverer {
     }
 
     /// If that fails, the next attempt on this way finds out again that it cannot carry the message.
-    async fn send_elsewhere(&self, claim: &Claim, settings: &Settings, way: &RoutedTo, reason: Explanation) {
+    async fn send_elsewhere(
+        &self,
+        claim: &Claim,
+        settings: &Settings,
+        way: &RoutedTo,
+        reason: Explanation,
+        due_at: Timestamp,
+    ) {
         let Some(here) = &claim.message.routed_to else { return };
         let ids = vec![claim.message.id];
-        if let Err(error) = divert(&*self.store, settings, ids, (here, way), &reason.what, (self.clock)()).await {
+        let times = (due_at, (self.clock)());
+        if let Err(error) = divert(&*self.store, settings, ids, (here, way), &reason.what, times).await {
             tracing::error!(event = "not_moved_to_fallback", message_id = %claim.message.id, %error);
         }
     }
@@ -161,7 +176,7 @@ impl Deliverer {
     }
 }
 
-fn may_be_mailed(outcome: &RecipientOutcome) -> bool {
+fn may_be_mailed(outcome: RecipientOutcome) -> bool {
     matches!(outcome, RecipientOutcome::Accepted | RecipientOutcome::Uncertain)
 }
 

@@ -93,22 +93,22 @@ fn has_fallbacks(settings: &Settings) -> bool {
     !settings.emails.fallback.is_empty() || settings.routes.iter().any(|route| !route.fallback.is_empty())
 }
 
-/// Moves messages from one way to another, each with an event that says why. Returns how many moved: those that are being
-/// sent, or in doubt, stay.
+/// Moves messages that are due by `due_by` from one way to another, each with an event that says why. Returns how many
+/// moved: those that are being sent, or in doubt, stay.
 pub(crate) async fn divert(
     store: &dyn Store,
     settings: &Settings,
     ids: Vec<MessageId>,
     (from, to): (&RoutedTo, &RoutedTo),
     reason: &str,
-    now: Timestamp,
+    (due_by, now): (Timestamp, Timestamp),
 ) -> Result<usize, StoreError> {
     let name = |way: &RoutedTo| {
         settings.connection(&way.connection).map_or_else(|| way.connection.to_string(), |known| known.name.clone())
     };
     let detail = format!("from '{}' to '{}': {reason}", name(from), name(to));
     let event = Event { at: now, kind: "moved_to_fallback".into(), actor: "system".into(), detail: Some(detail) };
-    let moved = store.divert(ids, to.clone(), event).await?.len();
+    let moved = store.divert(ids, to.clone(), due_by, event).await?.len();
     if moved > 0 {
         let count = u64::try_from(moved).unwrap_or(u64::MAX);
         metrics::counter!("postern_failovers_total", "connection" => from.connection.to_string()).increment(count);
@@ -180,7 +180,7 @@ impl Failover {
             let Some((newest, _)) = page.last() else { break };
             last = Some(*newest);
             for (way, ids) in search.sort(page, &here).await? {
-                divert(store, &settings, ids, (&here, &way), &pause.explanation.what, now).await?;
+                divert(store, &settings, ids, (&here, &way), &pause.explanation.what, (now, now)).await?;
             }
         }
         let again_at = self.looked.take().map_or(search.again_at, |looked| looked.again_at.min(search.again_at));

@@ -6,6 +6,7 @@ use store::{Explanation, RecipientOutcome};
 
 /// The end of one attempt.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a claim of its own")]
 pub struct Verdict {
     /// One for each recipient of the attempt, in order.
     pub outcomes: Vec<RecipientOutcome>,
@@ -71,14 +72,13 @@ impl Verdict {
         self
     }
 
-    /// For a message that goes another way at once: what was refused here is still to be sent.
-    pub(crate) fn to_be_sent_elsewhere(mut self) -> Self {
+    /// For a message that goes another way: what was refused here is still to be sent.
+    pub(crate) fn sent_elsewhere(mut self) -> Self {
         for outcome in &mut self.outcomes {
             if matches!(outcome, RecipientOutcome::Refused(_)) {
                 *outcome = RecipientOutcome::Deferred;
             }
         }
-        self.retry_at_once = true;
         self
     }
 }

@@ -12,6 +12,7 @@
 //! Several processes may work on one folder; one of them may be a server.
 
 mod as_store;
+mod bodies;
 mod checkpoint;
 mod code;
 mod deliver;
@@ -20,6 +21,7 @@ mod enqueue;
 mod indexer;
 mod kept;
 mod keys;
+mod lanes;
 mod lock;
 mod neighbours;
 mod news;
@@ -225,7 +227,7 @@ impl SqliteStore {
 
 async fn remove_orphans(readers: &Readers, spool: Arc<Spool>, untouched_since: SystemTime) -> Result<u64, StoreError> {
     let sweep = move |connection: &rusqlite::Connection| {
-        spool.remove_orphans(untouched_since, |name| search::names_file(connection, name))
+        spool.remove_orphans(untouched_since, |name| bodies::names_file(connection, name))
     };
     readers.read(sweep).await
 }

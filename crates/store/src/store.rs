@@ -108,13 +108,14 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         limit: u32,
     ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError>;
 
-    /// Moves messages to another way, each with that event, and returns those that moved. The others are passed over: only
-    /// what is `queued` and due at the event's time moves, and not what is in doubt, for only its own lane can find out
-    /// what became of its last attempt.
+    /// Moves messages to another way, each with that event, and returns those that moved; they are due when they were, at
+    /// the latest at the event's time. The others are passed over: only what is `queued` and due by `due_by` moves, and
+    /// not what is in doubt, for only its own lane can find out what became of its last attempt.
     async fn divert(
         &self,
         ids: Vec<MessageId>,
         way: RoutedTo,
+        due_by: Timestamp,
         event: crate::Event,
     ) -> Result<Vec<MessageId>, StoreError>;
 

@@ -90,8 +90,14 @@ impl Store for ModelStore {
         Ok(self.read().queued_in_lane(lane, after, limit))
     }
 
-    async fn divert(&self, ids: Vec<MessageId>, way: RoutedTo, event: Event) -> Result<Vec<MessageId>, StoreError> {
-        self.write(|state| Ok(state.divert(ids, &way, &event)))
+    async fn divert(
+        &self,
+        ids: Vec<MessageId>,
+        way: RoutedTo,
+        due_by: Timestamp,
+        event: Event,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        self.write(|state| Ok(state.divert(ids, &way, due_by, &event)))
     }
 
     async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError> {

@@ -8,11 +8,11 @@ use mail::{Address, EnhancedStatus, MessageId};
 use settings::{AccountId, ConnectionId, RoutedTo, Sealed, Settings, UserId};
 use tokio::sync::{broadcast, watch};
 
-use super::search::StoredBody;
+use super::bodies::StoredBody;
 use super::writer::Ending;
 use super::{
-    SqliteStore, deliver, divert, enqueue, kept, news, operate, page, past, people, publish_settings, search, setting,
-    unit,
+    SqliteStore, bodies, deliver, divert, enqueue, kept, lanes, news, operate, page, past, people, publish_settings,
+    search, setting, unit,
 };
 use crate::body::off_thread;
 use crate::{
@@ -28,7 +28,7 @@ impl Store for SqliteStore {
     }
 
     async fn read_body(&self, id: MessageId) -> Result<BodyReader, StoreError> {
-        match self.readers.read(move |connection| search::body(connection, id)).await? {
+        match self.readers.read(move |connection| bodies::body(connection, id)).await? {
             StoredBody::Inline(bytes) => Ok(BodyReader::inline(bytes.into())),
             StoredBody::Spooled(name) => {
                 let (spool, length) = (Arc::clone(&self.spool), name.length);
@@ -47,15 +47,15 @@ impl Store for SqliteStore {
     }
 
     async fn lanes_with_work(&self) -> Result<Vec<Lane>, StoreError> {
-        self.readers.read(search::lanes_with_work).await
+        self.readers.read(lanes::lanes_with_work).await
     }
 
     async fn lanes(&self, limit: u32) -> Result<Vec<Lane>, StoreError> {
-        self.readers.read(move |connection| search::lanes(connection, limit)).await
+        self.readers.read(move |connection| lanes::lanes(connection, limit)).await
     }
 
     async fn lane(&self, lane: LaneId) -> Result<Lane, StoreError> {
-        self.readers.read(move |connection| search::lane(connection, lane)).await
+        self.readers.read(move |connection| lanes::lane(connection, lane)).await
     }
 
     async fn lease_lane(
@@ -97,11 +97,17 @@ impl Store for SqliteStore {
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
-        self.readers.read(move |connection| search::queued_in_lane(connection, lane, after, limit)).await
+        self.readers.read(move |connection| lanes::queued_in_lane(connection, lane, after, limit)).await
     }
 
-    async fn divert(&self, ids: Vec<MessageId>, way: RoutedTo, event: Event) -> Result<Vec<MessageId>, StoreError> {
-        self.writer()?.write(move |unit| divert::divert(unit, &ids, &way, &event)).await
+    async fn divert(
+        &self,
+        ids: Vec<MessageId>,
+        way: RoutedTo,
+        due_by: Timestamp,
+        event: Event,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        self.writer()?.write(move |unit| divert::divert(unit, &ids, &way, due_by, &event)).await
     }
 
     async fn pause_lane(&self, lane: LaneId, pause: Option<LanePause>) -> Result<(), StoreError> {
@@ -109,7 +115,7 @@ impl Store for SqliteStore {
     }
 
     async fn recipients_attempted(&self, lane: LaneId, since: Timestamp) -> Result<u64, StoreError> {
-        self.readers.read(move |connection| search::recipients_attempted(connection, lane, since)).await
+        self.readers.read(move |connection| lanes::recipients_attempted(connection, lane, since)).await
     }
 
     async fn charge(&self, budget: &str, amount: u64, now: Timestamp) -> Result<(), StoreError> {
@@ -236,11 +242,18 @@ impl Store for SqliteStore {
     }
 
     async fn purge_outcomes(&self, up_to: u64) -> Result<u64, StoreError> {
-        self.writer()?.write(move |unit| news::purge_outcomes(unit, up_to)).await
+        let mut all = 0;
+        loop {
+            let gone = self.writer()?.write(move |unit| news::purge_some_outcomes(unit, up_to)).await?;
+            if gone == 0 {
+                return Ok(all);
+            }
+            all += gone;
+        }
     }
 
     async fn note_delayed(&self, received_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
-        let ids = self.readers.read(move |connection| news::delayed(connection, received_before, limit)).await?;
+        let ids = self.readers.read(move |connection| search::delayed(connection, received_before, limit)).await?;
         if ids.is_empty() {
             return Ok(0);
         }

@@ -1,7 +1,6 @@
 //! How values lie in columns. Numbers once given keep their meaning for ever.
 
 use jiff::Timestamp;
-use mail::MessageId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use settings::AccountId;
@@ -93,11 +92,6 @@ pub(super) fn time_code(time: Timestamp) -> i64 {
 
 pub(super) fn time_of(microseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(microseconds).map_err(|error| unreadable(error.to_string()))
-}
-
-pub(super) fn id_of(bytes: &[u8]) -> Result<MessageId, StoreError> {
-    let bytes = <[u8; 16]>::try_from(bytes).map_err(|_| unreadable("a message id of the wrong length".into()))?;
-    Ok(MessageId::from_bytes(bytes))
 }
 
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use mail::MessageId;
 
 use super::code::time_code;
-use super::row::{Stored, read};
+use super::row::{Stored, id, read};
 use super::unit::{Unit, attempt_id};
 use crate::{LaneId, MessageState, OutcomeKind, StoreError};
 
@@ -45,7 +45,7 @@ fn select(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<V
     while let Some(row) = rows.next()? {
         found.push(match read(row) {
             Ok(stored) => Found::Readable(Box::new(stored)),
-            Err(error) => Found::Unreadable(row.get(0)?, MessageId::from_bytes(row.get(1)?), error),
+            Err(error) => Found::Unreadable(row.get(0)?, id(row, 1)?, error),
         });
     }
     Ok(found)

@@ -1,5 +1,6 @@
 //! Moving mail away from a lane that cannot carry it.
 
+use jiff::Timestamp;
 use mail::MessageId;
 use rusqlite::params;
 use settings::RoutedTo;
@@ -12,6 +13,7 @@ pub(super) fn divert(
     unit: &mut Unit<'_>,
     ids: &[MessageId],
     way: &RoutedTo,
+    due_by: Timestamp,
     event: &Event,
 ) -> Result<Vec<MessageId>, StoreError> {
     let lane = unit.lane_for(way)?;
@@ -19,14 +21,17 @@ pub(super) fn divert(
     for id in ids {
         let found = unit.row(
             "SELECT seq, lane, attempts, may_be_duplicated FROM message WHERE id = ?1 AND state = ?2 AND due_at <= ?3",
-            params![id.to_bytes().as_slice(), state_code(MessageState::Queued), time_code(event.at)],
+            params![id.to_bytes().as_slice(), state_code(MessageState::Queued), time_code(due_by)],
             |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(LaneId), row.get(2)?, row.get(3)?)),
         )?;
         let Some((seq, from, attempts, was_in_doubt)) = found else { continue };
         if from == Some(lane) || (was_in_doubt && is_in_doubt(unit, seq, attempts)?) {
             continue;
         }
-        unit.execute("UPDATE message SET lane = ?2 WHERE seq = ?1", [seq, lane.0])?;
+        unit.execute(
+            "UPDATE message SET lane = ?2, due_at = MIN(due_at, ?3) WHERE seq = ?1",
+            [seq, lane.0, time_code(event.at)],
+        )?;
         unit.event(seq, event.at, &event.kind, &event.actor, event.detail.as_deref())?;
         unit.moved(Some((MessageState::Queued, from)), Some((MessageState::Queued, Some(lane))));
         unit.announce(*id, Some(lane));

@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use mail::{Address, EnhancedStatus, MessageId};
 use rusqlite::{Connection, params};
 
-use super::code::{id_of, length, outcome_of, signed, time_code, time_of, to_json, unreadable, unsigned};
-use super::row::{Stored, load, progress_column};
-use super::search::all;
-use super::span::Span;
+use super::code::{outcome_of, signed, time_of, to_json, unsigned};
+use super::row::{Stored, id, load, progress_column};
+use super::search::{all, tally};
 use super::unit::Unit;
 use crate::{Explanation, Outcome, OutcomeKind, RecipientState, StoreError};
 
@@ -16,7 +15,7 @@ pub(super) fn outcomes(connection: &Connection, after: u64, limit: u32) -> Resul
     all(connection, sql, params![signed(after), limit], |row| {
         Ok(Outcome {
             number: unsigned(row.get(0)?),
-            message: id_of(row.get_ref(1)?.as_blob().map_err(|error| unreadable(error.to_string()))?)?,
+            message: id(row, 1)?,
             kind: outcome_of(row.get(2)?)?,
             at: time_of(row.get(3)?)?,
         })
@@ -24,31 +23,17 @@ pub(super) fn outcomes(connection: &Connection, after: u64, limit: u32) -> Resul
 }
 
 pub(super) fn newest_outcome(connection: &Connection) -> Result<u64, StoreError> {
-    let sql = "SELECT value FROM tally WHERE name = 'newest_outcome'";
-    Ok(unsigned(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
+    Ok(unsigned(tally(connection, "newest_outcome")?))
 }
 
-pub(super) fn purge_outcomes(unit: &Unit<'_>, up_to: u64) -> Result<u64, StoreError> {
-    let gone = unit.execute("DELETE FROM outcome WHERE number <= ?1", [signed(up_to)])?;
+/// Outcomes forgotten in one transaction: some milliseconds, however many piled up while a reader was away.
+const FORGOTTEN_AT_ONCE: i64 = 5_000;
+
+/// Forgets the oldest of them; 0: none is left.
+pub(super) fn purge_some_outcomes(unit: &Unit<'_>, up_to: u64) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM outcome WHERE number <= ?1 AND number < (SELECT MIN(number) FROM outcome) + ?2";
+    let gone = unit.execute(sql, [signed(up_to), FORGOTTEN_AT_ONCE])?;
     Ok(u64::try_from(gone).unwrap_or(u64::MAX))
-}
-
-/// The oldest that wait for so long. Walks the index of what waits, on a reader; the writer looks at each again.
-pub(super) fn delayed(
-    connection: &Connection,
-    received_before: Timestamp,
-    limit: u32,
-) -> Result<Vec<MessageId>, StoreError> {
-    let sql = "SELECT id FROM message WHERE state IN (0, 1) AND state = 0 AND delay_noted = 0 AND received_at < ?1 \
-               AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4";
-    let mut found = Vec::new();
-    for (first, last) in Span::of(connection, None, Some(received_before))?.ranges() {
-        let left = i64::from(limit).saturating_sub(signed(length(&found)));
-        found.extend(all(connection, sql, params![time_code(received_before), first, last, left], |row| {
-            Ok(MessageId::from_bytes(row.get(0)?))
-        })?);
-    }
-    Ok(found)
 }
 
 /// Notes those that (still) are queued and were not noted.
@@ -88,4 +73,30 @@ pub(super) fn mark_bounced(
     unit.tell(id, OutcomeKind::Bounced, now);
     unit.announce(id, record.lane);
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Store;
+    use crate::sqlite::SqliteStore;
+    use crate::sqlite::unit::Unit;
+
+    #[tokio::test]
+    async fn outcomes_that_piled_up_are_forgotten_a_few_thousand_a_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let pile = |unit: &mut Unit<'_>| {
+            unit.execute(
+                "WITH RECURSIVE n (i) AS (SELECT 101 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) \
+                 INSERT INTO outcome (number, message, kind, at) SELECT i, zeroblob(16), 0, 0 FROM n",
+                [],
+            )
+        };
+        store.writer().unwrap().write(pile).await.unwrap();
+        let some = |unit: &mut Unit<'_>| super::purge_some_outcomes(unit, 11_000);
+        assert_eq!(store.writer().unwrap().write(some).await.unwrap(), 5_000);
+        assert_eq!(store.purge_outcomes(11_000).await.unwrap(), 5_900, "the rest of what was asked for");
+        let left = store.outcomes(0, 9_999).await.unwrap();
+        assert_eq!((left[0].number, left.len()), (11_001, 1_000));
+    }
 }

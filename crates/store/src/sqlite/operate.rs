@@ -7,7 +7,7 @@ use settings::RoutedTo;
 
 use super::code::{length, state_code, time_code, to_json};
 use super::deliver::attempted;
-use super::row::{Outline, Stored, load, outline, progress_column};
+use super::row::{Outline, Stored, id, load, outline, progress_column};
 use super::search::all;
 use super::unit::{ATTEMPTS_PER_MESSAGE, Unit, attempt_id};
 use crate::{
@@ -52,7 +52,7 @@ pub(super) fn hold_queued(
 ) -> Result<u64, StoreError> {
     let sql = "SELECT seq, id, lane FROM message WHERE state IN (0, 1) AND state = 0 ORDER BY seq LIMIT ?1";
     let queued = all(unit.connection, sql, [limit], |row| {
-        Ok((row.get(0)?, MessageId::from_bytes(row.get(1)?), row.get::<_, Option<i64>>(2)?.map(LaneId)))
+        Ok((row.get(0)?, id(row, 1)?, row.get::<_, Option<i64>>(2)?.map(LaneId)))
     })?;
     for (seq, id, lane) in &queued {
         unit.set_state(*seq, MessageState::Held)?;

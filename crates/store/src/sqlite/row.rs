@@ -1,13 +1,11 @@
 //! A row of `message` with its lane, as a [`MessageRecord`].
 
-use mail::{Address, EnhancedStatus, Envelope};
+use mail::{Address, EnhancedStatus, Envelope, MessageId};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 use settings::{ConnectionId, RoutedTo};
 
-use super::code::{
-    account_of, from_json, id_of, priority_of, state_of, time_of, to_json, unreadable, unsigned, via_of,
-};
+use super::code::{account_of, from_json, priority_of, state_of, time_of, to_json, unreadable, unsigned, via_of};
 use super::unit::count_of;
 use crate::{LaneId, MessageRecord, MessageState, RecipientState, StoreError};
 
@@ -31,14 +29,14 @@ pub(super) struct Stored {
 }
 
 pub(super) fn read(row: &Row<'_>) -> Result<Stored, StoreError> {
-    let id = id_of(row.get_ref(1)?.as_blob().map_err(|error| unreadable(error.to_string()))?)?;
+    let id = id(row, 1)?;
     read_columns(row, id).map_err(|error| match error {
         StoreError::Unreadable { detail } => unreadable(format!("message {id}: {detail}")),
         other => other,
     })
 }
 
-fn read_columns(row: &Row<'_>, id: mail::MessageId) -> Result<Stored, StoreError> {
+fn read_columns(row: &Row<'_>, id: MessageId) -> Result<Stored, StoreError> {
     let envelope: Envelope = from_json(text(row, 19)?)?;
     let state = state_of(row.get(2)?)?;
     let progress = match text_or_null(row, 8)? {
@@ -76,6 +74,10 @@ fn read_columns(row: &Row<'_>, id: mail::MessageId) -> Result<Stored, StoreError
     Ok(Stored { seq: row.get(0)?, record, progress })
 }
 
+pub(super) fn id(row: &Row<'_>, at: usize) -> Result<MessageId, StoreError> {
+    Ok(MessageId::from_bytes(row.get(at)?))
+}
+
 /// The lane's key in two columns from `at` on.
 pub(super) fn routed_to(row: &Row<'_>, at: usize) -> Result<Option<RoutedTo>, StoreError> {
     let connection: Option<String> = row.get(at)?;
@@ -110,11 +112,11 @@ pub(super) fn progress_column(progress: &Progress) -> Result<Option<String>, Sto
     if untouched { Ok(None) } else { to_json(progress).map(Some) }
 }
 
-pub(super) fn not_found(id: mail::MessageId) -> StoreError {
+pub(super) fn not_found(id: MessageId) -> StoreError {
     StoreError::NotFound { what: format!("message {id}") }
 }
 
-pub(super) fn load(connection: &Connection, id: mail::MessageId) -> Result<Stored, StoreError> {
+pub(super) fn load(connection: &Connection, id: MessageId) -> Result<Stored, StoreError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM {SOURCE} WHERE m.id = ?1"))?;
     let mut rows = statement.query([id.to_bytes().as_slice()])?;
     rows.next()?.map_or_else(|| Err(not_found(id)), read)
@@ -128,7 +130,7 @@ pub(super) struct Outline {
     pub(super) spool: Option<String>,
 }
 
-pub(super) fn outline(connection: &Connection, id: mail::MessageId) -> Result<Outline, StoreError> {
+pub(super) fn outline(connection: &Connection, id: MessageId) -> Result<Outline, StoreError> {
     let sql = "SELECT m.seq, m.state, m.lane, b.spool FROM message m LEFT JOIN body b ON b.seq = m.seq WHERE m.id = ?1";
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
     let found = connection.prepare_cached(sql)?.query_row([id.to_bytes().as_slice()], read).optional()?;

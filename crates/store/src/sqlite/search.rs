@@ -1,19 +1,16 @@
-//! Looking: one message, lanes, totals, work lists.
+//! Looking: one message, totals, work lists.
 
 use jiff::Timestamp;
 use mail::{Address, MessageId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use settings::RoutedTo;
 
-use super::code::{from_json, id_of, length, signed, state_code, time_code, time_of, unreadable, unsigned};
-use super::deliver::{Queued, queued_by_account};
-use super::row::{SOURCE, Stored, address, json_or_null, load, outline, routed_to, text};
+use super::code::{from_json, length, signed, state_code, time_code, time_of, unreadable, unsigned};
+use super::row::{SOURCE, Stored, address, id, json_or_null, load, routed_to, text};
 use super::span::Span;
 use super::unit::{ATTEMPTS_PER_MESSAGE, attempt_id};
-use crate::spool::SpoolName;
 use crate::{
-    Attempt, AttemptId, Counts, Event, Lane, LaneId, MessageDetail, MessageRecord, MessageState, RecipientStatus,
-    StoreError,
+    Attempt, AttemptId, Counts, Event, MessageDetail, MessageRecord, MessageState, RecipientStatus, StoreError,
 };
 
 pub(super) fn detail(connection: &Connection, id: MessageId) -> Result<MessageDetail, StoreError> {
@@ -95,49 +92,16 @@ pub(super) fn counts(connection: &Connection) -> Result<Counts, StoreError> {
     Ok(counts)
 }
 
-const LANE_COLUMNS: &str = "id, connection, mailbox, waiting, pause";
-
-pub(super) fn lanes_with_work(connection: &Connection) -> Result<Vec<Lane>, StoreError> {
-    let sql = format!("SELECT {LANE_COLUMNS} FROM lane WHERE waiting > 0");
-    all(connection, &sql, [], |row| read_lane(connection, row))
-}
-
-pub(super) fn lanes(connection: &Connection, limit: u32) -> Result<Vec<Lane>, StoreError> {
-    let sql = format!("SELECT {LANE_COLUMNS} FROM lane ORDER BY waiting DESC, connection, mailbox_key LIMIT ?1");
-    all(connection, &sql, [limit], |row| read_lane(connection, row))
-}
-
-pub(super) fn lane(connection: &Connection, lane: LaneId) -> Result<Lane, StoreError> {
-    let sql = format!("SELECT {LANE_COLUMNS} FROM lane WHERE id = ?1");
-    let found = all(connection, &sql, [lane.0], |row| read_lane(connection, row))?;
-    found.into_iter().next().ok_or_else(|| StoreError::NotFound { what: format!("lane {}", lane.0) })
-}
-
-fn read_lane(connection: &Connection, row: &Row<'_>) -> Result<Lane, StoreError> {
-    let id = LaneId(row.get(0)?);
-    let key = routed_to(row, 1)?.ok_or_else(|| unreadable(format!("lane {} has no mailbox", id.0)))?;
-    let waiting = unsigned(row.get(3)?);
-    let queued = if waiting == 0 { Vec::new() } else { queued_by_account(connection, id)? };
-    let next_due = queued.iter().map(|queued| queued.next_due).min().map(time_of).transpose()?;
-    Ok(Lane { id, key, waiting, next_due, pause: json_or_null(row, 4)? })
-}
-
-pub(super) fn recipients_attempted(connection: &Connection, lane: LaneId, since: Timestamp) -> Result<u64, StoreError> {
-    let sql = "SELECT COALESCE(SUM(recipients), 0) FROM lane_hour WHERE lane = ?1 AND hour >= ?2";
-    let sum = connection.prepare_cached(sql)?.query_row([lane.0, super::deliver::hour(since)], |row| row.get(0))?;
-    Ok(unsigned(sum))
-}
-
 pub(super) fn unrouted(connection: &Connection, limit: u32) -> Result<Vec<MessageId>, StoreError> {
     let sql = "SELECT id FROM message WHERE state = 0 AND lane IS NULL ORDER BY seq LIMIT ?1";
-    all(connection, sql, [limit], |row| Ok(MessageId::from_bytes(row.get(0)?)))
+    all(connection, sql, [limit], |row| id(row, 0))
 }
 
 /// Walks one index over all that waits: some hundred milliseconds for a million messages, on a reader.
 pub(super) fn expired(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
     let sql = "SELECT id FROM message WHERE state = 0 AND seq IN \
                (SELECT seq FROM message WHERE state IN (0, 1) AND expires_at <= ?1) ORDER BY seq LIMIT ?2";
-    all(connection, sql, params![time_code(now), limit], |row| Ok(MessageId::from_bytes(row.get(0)?)))
+    all(connection, sql, params![time_code(now), limit], |row| id(row, 0))
 }
 
 type Waiting = (MessageId, Option<Address>, Option<RoutedTo>);
@@ -158,7 +122,7 @@ pub(super) fn waiting_messages(
              ORDER BY m.seq LIMIT ?2"
         );
         found.extend(all(connection, &sql, params![after, limit], |row| {
-            let waiting = (MessageId::from_bytes(row.get(1)?), address(row, 2)?, routed_to(row, 3)?);
+            let waiting = (id(row, 1)?, address(row, 2)?, routed_to(row, 3)?);
             Ok((row.get(0)?, waiting))
         })?);
     }
@@ -167,42 +131,16 @@ pub(super) fn waiting_messages(
     Ok(found.into_iter().map(|(_, waiting)| waiting).collect())
 }
 
-pub(super) fn queued_in_lane(
-    connection: &Connection,
-    lane: LaneId,
-    after: Option<MessageId>,
-    limit: u32,
-) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
-    let sql = "SELECT due_at, seq FROM message WHERE id = ?1";
-    let place = |id: MessageId| {
-        let bytes = id.to_bytes();
-        connection.prepare_cached(sql)?.query_row([bytes.as_slice()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-    };
-    let passed: (i64, i64) = after.map(place).transpose()?.flatten().unwrap_or((i64::MIN, i64::MIN));
-    let mut found: Vec<(i64, i64)> = Vec::new();
-    // The index has an order for each account; each gives as many as may be wanted of it.
-    let sql = "SELECT due_at, seq FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 AND account = ?3 \
-               AND (due_at, seq) > (?4, ?5) ORDER BY due_at, seq LIMIT ?6";
-    for Queued { priority, account, .. } in queued_by_account(connection, lane)? {
-        let wanted = params![lane.0, priority, account, passed.0, passed.1, limit];
-        found.extend(all(connection, sql, wanted, |row| Ok((row.get(0)?, row.get(1)?)))?);
-    }
-    found.sort_unstable();
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let mut statement = connection.prepare_cached("SELECT id, header_from FROM message WHERE seq = ?1")?;
-    let mut queued = Vec::new();
-    for (_, seq) in found {
-        let mut rows = statement.query([seq])?;
-        while let Some(row) = rows.next()? {
-            queued.push((MessageId::from_bytes(row.get(0)?), address(row, 1)?));
-        }
-    }
-    Ok(queued)
-}
-
 pub(super) fn seq_of(connection: &Connection, id: MessageId) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT seq FROM message WHERE id = ?1";
     Ok(connection.prepare_cached(sql)?.query_row([id.to_bytes().as_slice()], |row| row.get(0)).optional()?)
+}
+
+/// A number that is kept.
+pub(super) fn tally(connection: &Connection, name: &str) -> Result<i64, StoreError> {
+    let sql = "SELECT value FROM tally WHERE name = ?1";
+    let value = connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
+    value.ok_or_else(|| unreadable(format!("the tally '{name}' is missing")))
 }
 
 /// Messages of that state that arrived before `before`, oldest first.
@@ -213,45 +151,28 @@ pub(super) fn older(
     limit: u32,
 ) -> Result<Vec<MessageId>, StoreError> {
     let code = state_code(state);
+    oldest(connection, &format!("state = {code} AND state <> 0"), before, limit)
+}
+
+/// Messages that wait since before `before` and were not noted for it, oldest first.
+pub(super) fn delayed(connection: &Connection, before: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+    oldest(connection, "state IN (0, 1) AND state = 0 AND delay_noted = 0", before, limit)
+}
+
+/// The condition is one that an index in order of arrival serves.
+fn oldest(
+    connection: &Connection,
+    condition: &str,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<MessageId>, StoreError> {
     let sql = format!(
-        "SELECT id FROM message WHERE state = {code} AND state <> 0 AND received_at < ?1 AND seq BETWEEN ?2 AND ?3 \
-         ORDER BY seq LIMIT ?4"
+        "SELECT id FROM message WHERE {condition} AND received_at < ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4"
     );
     let mut found = Vec::new();
     for (first, last) in Span::of(connection, None, Some(before))?.ranges() {
         let left = i64::from(limit).saturating_sub(signed(length(&found)));
-        found.extend(all(connection, &sql, params![time_code(before), first, last, left], |row| {
-            id_of(row.get_ref(0)?.as_blob().map_err(|error| unreadable(error.to_string()))?)
-        })?);
+        found.extend(all(connection, &sql, params![time_code(before), first, last, left], |row| id(row, 0))?);
     }
     Ok(found)
-}
-
-/// Where a body lies.
-pub(super) enum StoredBody {
-    Inline(Vec<u8>),
-    Spooled(SpoolName),
-}
-
-pub(super) fn body(connection: &Connection, id: MessageId) -> Result<StoredBody, StoreError> {
-    let seq = outline(connection, id)?.seq;
-    let sql = "SELECT m.size, b.crc32, b.spool, b.bytes FROM message m JOIN body b ON b.seq = m.seq WHERE m.seq = ?1";
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let found = connection.prepare_cached(sql)?.query_row([seq], read).optional()?;
-    let damaged = |detail: &str| unreadable(format!("the body of message {id}: {detail}"));
-    let (size, crc32, spool, bytes): (i64, u32, Option<String>, Option<Vec<u8>>) =
-        found.ok_or_else(|| damaged("it is missing"))?;
-    match (spool, bytes) {
-        (Some(name), _) => Ok(StoredBody::Spooled(SpoolName { name, length: unsigned(size), crc32 })),
-        (None, Some(bytes)) if signed(length(&bytes)) != size => Err(damaged("its length is wrong")),
-        (None, Some(bytes)) if crc32fast::hash(&bytes) != crc32 => Err(damaged("its checksum is wrong")),
-        (None, Some(bytes)) => Ok(StoredBody::Inline(bytes)),
-        (None, None) => Err(damaged("it is empty")),
-    }
-}
-
-/// Whether a row names that spool file.
-pub(super) fn names_file(connection: &Connection, name: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM body WHERE spool = ?1 AND spool IS NOT NULL";
-    Ok(connection.prepare_cached(sql)?.query_row([name], |_| Ok(())).optional()?.is_some())
 }

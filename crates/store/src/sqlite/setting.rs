@@ -7,6 +7,7 @@ use settings::{Emails, Notices, Settings, SignIn};
 
 use super::code::{from_json, signed, time_code, time_of, to_json, unreadable, unsigned};
 use super::row::text;
+use super::search::tally;
 use super::unit::Unit;
 use crate::{AuditEntry, AuditRecord, SettingsChange, StoreError};
 
@@ -23,8 +24,7 @@ const NOTICES: &str = "notices";
 
 /// All settings as of now. One that cannot be read fails all: what is half understood is not acted upon.
 pub(super) fn load(connection: &Connection) -> Result<Settings, StoreError> {
-    let sql = "SELECT value FROM tally WHERE name = 'settings_version'";
-    let version: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let version = tally(connection, "settings_version")?;
     let emails: Vec<Emails> = list(connection, EMAILS)?;
     let sign_in: Vec<SignIn> = list(connection, SIGN_IN)?;
     let notices: Vec<Notices> = list(connection, NOTICES)?;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::code::time_code;
+use super::search::tally;
 use super::unit::Unit;
 use crate::StoreError;
 
@@ -32,8 +33,7 @@ impl Span {
         since: Option<Timestamp>,
         until: Option<Timestamp>,
     ) -> Result<Self, StoreError> {
-        let sql = "SELECT value FROM tally WHERE name = 'indexed_up_to'";
-        let indexed_up_to = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        let indexed_up_to = tally(connection, "indexed_up_to")?;
         if since.is_none() && until.is_none() {
             return Ok(Self { indexed_up_to, first: 0, last: indexed_up_to });
         }

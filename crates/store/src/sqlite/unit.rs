@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use settings::{AccountId, RoutedTo};
 
 use super::code::{outcome_code, state_code, time_code, time_of, unsigned};
+use super::search::tally;
 use crate::history::step_of;
 use crate::{Change, LaneId, MessageState, OutcomeKind, StoreError};
 
@@ -86,8 +87,7 @@ impl<'c> Unit<'c> {
     }
 
     pub(super) fn tally(&self, name: &str) -> Result<i64, StoreError> {
-        let value = self.row("SELECT value FROM tally WHERE name = ?1", [name], |row| row.get(0))?;
-        value.ok_or_else(|| super::code::unreadable(format!("the tally '{name}' is missing")))
+        tally(self.connection, name)
     }
 
     /// A message came (`from` is `None`), went (`to` is `None`) or changed its state or lane.

@@ -186,15 +186,19 @@ async fn only_what_is_queued_due_and_not_in_doubt_takes_another_way() {
         let claim = claim_one(store, &lease, at(10)).await;
         let way = route("other@contoso.test");
         let all = vec![id(1), id(2), id(3), id(77)];
-        assert_eq!(store.divert(all.clone(), way.clone(), moved(11)).await.unwrap(), [id(2)], "1 is being sent");
+        assert_eq!(
+            store.divert(all.clone(), way.clone(), at(11), moved(11)).await.unwrap(),
+            [id(2)],
+            "1 is being sent"
+        );
 
         let again = store::AttemptReport { retry_uncertain: true, ..report(&claim, O::Uncertain, at(12)) };
         assert_eq!(store.finish_attempt(&claim, again, at(12)).await.unwrap(), S::Queued);
-        assert_eq!(store.divert(all.clone(), way.clone(), moved(13)).await.unwrap(), [], "1 may have left");
+        assert_eq!(store.divert(all.clone(), way.clone(), at(13), moved(13)).await.unwrap(), [], "1 may have left");
         let claim = claim_one(store, &lease, at(14)).await;
         store.finish_attempt(&claim, report(&claim, O::Deferred, at(15)), at(15)).await.unwrap();
         assert_eq!(
-            store.divert(all, way.clone(), moved(16)).await.unwrap(),
+            store.divert(all, way.clone(), at(16), moved(16)).await.unwrap(),
             [id(1)],
             "now it is known that it did not"
         );
@@ -203,6 +207,10 @@ async fn only_what_is_queued_due_and_not_in_doubt_takes_another_way() {
         assert_eq!((&shown.message.routed_to, shown.message.due_at), (&Some(way.clone()), Some(at(2))));
         assert_eq!(shown.events, [moved(11)]);
         assert_eq!(store.lane(old).await.unwrap().waiting, 1, "3 is not due");
+        assert_eq!(store.message(id(1)).await.unwrap().message.due_at, Some(at(15)));
+        assert_eq!(store.divert(vec![id(1)], route("third@contoso.test"), at(15), moved(14)).await.unwrap(), [id(1)]);
+        assert_eq!(store.message(id(1)).await.unwrap().message.due_at, Some(at(14)), "at once");
+        store.divert(vec![id(1)], way.clone(), at(15), moved(16)).await.unwrap();
         assert_eq!(store.lane(store.lane_of(&way).await.unwrap()).await.unwrap().waiting, 2);
     }
 }
