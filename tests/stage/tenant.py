@@ -39,6 +39,7 @@ UNLIMITED = """\
 requests_per_window = 100000000
 upload_bytes_per_window = 1000000000000
 recipients_per_day = 0
+smtp_messages_per_minute = 0
 [storage]
 keep_messages = 100000
 keep_bytes = 1073741824

@@ -39,6 +39,12 @@ pub enum FaultKind {
     TokenError,
     /// The token endpoint answers 429 with `Retry-After`.
     TokenThrottle,
+    /// Exchange answers a step of a session with `message`, a whole reply such as `451 4.3.0 later`. One of 421 ends the session.
+    SmtpReply,
+    /// The session ends at a step without a word.
+    SmtpDrop,
+    /// The mail is taken, then the session ends without a word.
+    SmtpDropAfterCommit,
     /// The machine's service for identities answers with the status given; 500 if none is.
     MachineError,
 }
@@ -46,6 +52,10 @@ pub enum FaultKind {
 impl FaultKind {
     fn is_for_tokens(self) -> bool {
         matches!(self, Self::TokenError | Self::TokenThrottle)
+    }
+
+    fn is_for_smtp(self) -> bool {
+        matches!(self, Self::SmtpReply | Self::SmtpDrop | Self::SmtpDropAfterCommit)
     }
 
     fn is_for_machine(self) -> bool {
@@ -69,6 +79,7 @@ pub struct Fault {
     pub mailbox: Option<String>,
     /// Only requests of this kind: `sendMail`, `createDraft`, `updateDraft`, `getMessage`, `listMessages`,
     /// `deleteMessage`, `addAttachment`, `createUploadSession`, `putRange`, `getRanges`, `cancelUpload`, `send`.
+    /// Of SMTP, only this step: `smtpConnect`, `smtpEhlo`, `smtpAuth`, `smtpMail`, `smtpRcpt`, `smtpData`, `smtpEndOfData`.
     #[serde(default)]
     pub operation: Option<String>,
     #[serde(default)]
@@ -128,6 +139,12 @@ impl Fault {
         Self { mailbox: Some(mailbox.to_owned()), ..self }
     }
 
+    /// The same with these words.
+    #[must_use]
+    pub fn saying(self, reply: &str) -> Self {
+        Self { message: Some(reply.to_owned()), ..self }
+    }
+
     /// The same for one kind of request only.
     #[must_use]
     pub fn operation(self, operation: &str) -> Self {
@@ -141,6 +158,9 @@ impl Fault {
                 Some("an error fault needs a status or a code")
             }
             FaultKind::TokenError if self.aadsts.is_none() => Some("a token_error fault needs aadsts"),
+            FaultKind::SmtpReply if !self.message.as_deref().is_some_and(is_refusal) => {
+                Some("an smtp_reply fault needs a message such as '451 4.3.0 later'")
+            }
             FaultKind::Slow if self.delay_ms == 0 => Some("a slow fault needs delay_ms"),
             _ if self.status.is_some_and(|status| !(400..600).contains(&status)) => {
                 Some("status must lie between 400 and 599")
@@ -168,6 +188,13 @@ impl Fault {
         };
         is_wanted && is_meant && self.probability.is_none_or(|probability| draw() < probability)
     }
+}
+
+/// One line of an SMTP reply that says no.
+fn is_refusal(reply: &str) -> bool {
+    let code = reply.split(' ').next().unwrap_or_default();
+    let says_no = code.starts_with(['4', '5']) && code.len() == 3 && code.bytes().all(|octet| octet.is_ascii_digit());
+    says_no && !reply.contains(['\r', '\n'])
 }
 
 /// A number in [0, 1).
@@ -224,8 +251,18 @@ impl Faults {
 
     /// What strikes the next Graph request for `mailbox`, of the kind `operation`.
     pub(crate) fn strike_graph(&self, mailbox: Option<&str>, operation: Option<&str>) -> Stroke {
-        let is_for_graph = |kind: FaultKind| !kind.is_for_tokens() && !kind.is_for_machine();
+        let is_for_graph = |kind: FaultKind| !kind.is_for_tokens() && !kind.is_for_machine() && !kind.is_for_smtp();
         self.strike(|fault| is_for_graph(fault.kind) && fault.strikes(mailbox, operation))
+    }
+
+    /// What strikes the next `step` of a session for `mailbox`, which is known once it has authenticated.
+    pub(crate) fn strike_smtp(&self, mailbox: Option<&str>, step: &str) -> Stroke {
+        let is_meant = |fault: &Fault| match fault.kind {
+            // It is Graph's unless it names a step.
+            FaultKind::Slow => fault.operation.is_some(),
+            kind => kind.is_for_smtp(),
+        };
+        self.strike(|fault| is_meant(fault) && fault.strikes(mailbox, Some(step)))
     }
 
     /// What strikes the next token request.

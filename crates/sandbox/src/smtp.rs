@@ -1,18 +1,19 @@
 //! Submission as Exchange Online has it: STARTTLS first, then a token, then mail.
 //!
 //! ```text
-//!   220 ─► EHLO ─► STARTTLS ─► EHLO ─► AUTH XOAUTH2 ─► MAIL ─► RCPT … ─► DATA ─► in the mailboxes
+//!   220 ─► EHLO ─► STARTTLS ─► EHLO ─► AUTH XOAUTH2 ─► MAIL ─► RCPT … ─► DATA or BDAT ─► in the mailboxes
 //! ```
 //!
 //! Promise: nothing but EHLO, NOOP, RSET, QUIT and STARTTLS is done before TLS, and no mail is taken without a token that
 //! Entra issued here for Exchange. What Exchange refuses is refused with its sentence.
 //!
-//! Left to others: tokens (`entra`), mailboxes (`mailbox`).
+//! Left to others: tokens (`entra`), mailboxes (`mailbox`), what goes wrong on demand (`faults`).
 
 mod mechanism;
 mod message;
 mod session;
 mod slots;
+mod suffering;
 mod token;
 
 use std::sync::Arc;

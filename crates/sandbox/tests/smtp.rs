@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use sandbox::config::{Config, Tenant, User};
-use sandbox::{Running, Sandbox};
+use sandbox::{Fault, FaultKind, Running, Sandbox};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -159,4 +159,110 @@ async fn a_message_lies_in_the_mailboxes_byte_for_byte_and_one_with_a_bare_line_
     assert_eq!((deliveries[0].form, deliveries[0].recipients.len()), ("smtp", 2));
     let stored = running.message(&deliveries[0].id).unwrap();
     assert_eq!(stored.raw, "From: noreply@contoso.test\r\nSubject: x\r\n\r\n.dot\r\n");
+}
+
+/// A session that is signed in.
+async fn signed_in(running: &Running) -> Dialog<tokio_rustls::client::TlsStream<TcpStream>> {
+    let token = running.forge_token(APP, &json!({ "aud": EXCHANGE, "roles": ["SMTP.SendAsApp"] })).unwrap();
+    let mut dialog = secured(running).await;
+    let answer = dialog.ask(&format!("AUTH XOAUTH2 {}", bearer("noreply@contoso.test", &token))).await;
+    assert!(answer.starts_with("235"), "{answer}");
+    dialog
+}
+
+#[tokio::test]
+async fn chunks_carry_what_data_carries_and_bare_line_feeds_too() {
+    let running = sandbox().await;
+    let mut dialog = signed_in(&running).await;
+    for (line, reply) in [
+        ("BDAT 5 LAST\r\nabc", "503"), // nobody is to get it; it is read all the same
+        ("BDAT x", "501"),
+        ("BDAT 3 FIRST", "501"),
+        ("MAIL FROM:<noreply@contoso.test> BODY=BINARYMIME", "250"),
+        ("RCPT TO:<anna@contoso.test>", "250"),
+        ("DATA", "503"), // it cannot carry binary
+        ("BDAT 28\r\nFrom: noreply@contoso.test\r", "250 2.6.0"),
+        ("RCPT TO:<ben@contoso.test>", "503"), // too late
+        ("BDAT 0", "250"),
+        ("BDAT 12 LAST\r\n\n\r\n\n.\r\n\r\n.\r", "250 2.6.0 <"),
+        ("BDAT 0 LAST", "503"), // it is over
+    ] {
+        // `ask` ends the line, and with it the chunk.
+        let answer = dialog.ask(line.strip_suffix('\r').unwrap_or(line)).await;
+        assert!(answer.starts_with(reply), "{line:?}: {answer}");
+    }
+    let deliveries = running.deliveries();
+    let stored = running.message(&deliveries[0].id).unwrap();
+    assert_eq!((deliveries.len(), stored.raw.clone()), (1, "From: noreply@contoso.test\r\n\n\r\n\n.\r\n\r\n.\r\n".into()));
+}
+
+#[tokio::test]
+async fn each_step_suffers_what_was_ordered_for_it_and_no_more() {
+    let running = sandbox().await;
+    let order = |kind, step: &str| running.add_fault(Fault::new(kind).operation(step).saying("451 4.3.0 ordered"));
+    order(FaultKind::SmtpReply, "smtpConnect");
+    let mut refused = Dialog(BufReader::new(TcpStream::connect(running.smtp_addr.unwrap()).await.unwrap()));
+    assert_eq!(refused.reply().await, "451 4.3.0 ordered");
+    let mut dialog = signed_in(&running).await;
+    let steps = [
+        ("smtpEhlo", "EHLO x", "250"),
+        ("smtpMail", "MAIL FROM:<noreply@contoso.test>", "250"),
+        ("smtpRcpt", "RCPT TO:<anna@contoso.test>", "250"),
+        ("smtpData", "DATA", "354"),
+    ];
+    for (step, line, usual) in steps {
+        order(FaultKind::SmtpReply, step);
+        assert_eq!(dialog.ask(line).await, "451 4.3.0 ordered", "{line}");
+        assert!(dialog.ask(line).await.starts_with(usual), "{line} again");
+    }
+    order(FaultKind::SmtpReply, "smtpEndOfData");
+    assert_eq!(dialog.ask("From: noreply@contoso.test\r\n\r\nx\r\n.").await, "451 4.3.0 ordered");
+    assert!(running.deliveries().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_that_is_dropped_after_the_message_was_taken_says_nothing_of_it() {
+    let running = sandbox().await;
+    for (kind, taken) in [(FaultKind::SmtpDrop, 0), (FaultKind::SmtpDropAfterCommit, 1)] {
+        let mut dialog = signed_in(&running).await;
+        for line in ["MAIL FROM:<noreply@contoso.test>", "RCPT TO:<anna@contoso.test>", "DATA"] {
+            dialog.ask(line).await;
+        }
+        running.add_fault(Fault::new(kind).operation("smtpEndOfData"));
+        dialog.0.get_mut().write_all(b"From: noreply@contoso.test\r\n\r\nx\r\n.\r\n").await.unwrap();
+        let mut line = String::new();
+        assert_eq!(dialog.0.read_line(&mut line).await.unwrap_or(0), 0, "{line}");
+        assert_eq!(running.deliveries().len(), taken);
+    }
+}
+
+#[tokio::test]
+async fn a_reply_of_421_ends_the_session_and_a_fault_for_another_mailbox_strikes_nobody() {
+    let running = sandbox().await;
+    let gone = Fault::new(FaultKind::SmtpReply).operation("smtpMail").saying("421 4.3.2 Service not available");
+    running.add_fault(gone.clone().mailbox("anna@contoso.test"));
+    let mut dialog = signed_in(&running).await;
+    assert!(dialog.ask("MAIL FROM:<noreply@contoso.test>").await.starts_with("250"));
+    dialog.ask("RSET").await;
+    running.add_fault(gone.mailbox("noreply@contoso.test"));
+    assert!(dialog.ask("MAIL FROM:<noreply@contoso.test>").await.starts_with("421"));
+    let mut line = String::new();
+    assert_eq!(dialog.0.read_line(&mut line).await.unwrap_or(0), 0, "{line}");
+}
+
+#[tokio::test]
+async fn the_thirty_first_message_of_a_minute_is_taken_and_arrives_in_the_next() {
+    let running = sandbox().await;
+    let mut dialog = signed_in(&running).await;
+    for _ in 0..31 {
+        for line in ["MAIL FROM:<noreply@contoso.test>", "RCPT TO:<anna@contoso.test>", "DATA"] {
+            dialog.ask(line).await;
+        }
+        assert!(dialog.ask("From: noreply@contoso.test\r\n\r\nx\r\n.").await.starts_with("250"));
+    }
+    let mut arrivals: Vec<_> = running.deliveries().iter().map(|delivery| delivery.at).collect();
+    arrivals.sort();
+    assert_eq!(arrivals.len(), 31);
+    assert_eq!(arrivals[30].duration_since(arrivals[0]).as_secs(), 60);
+    assert!(arrivals[29].duration_since(arrivals[0]).as_secs() < 60);
 }

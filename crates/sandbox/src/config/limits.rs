@@ -49,6 +49,8 @@ pub struct Limits {
     pub max_recipients: usize,
     /// Recipients per mailbox in 24 hours, refused at once beyond it; 0: not counted. Exchange says 10,000.
     pub recipients_per_day: u64,
+    /// Messages of a mailbox by SMTP; what is more arrives as much later. Exchange says 30; 0: all arrive at once.
+    pub smtp_messages_per_minute: usize,
 }
 
 impl Default for Limits {
@@ -64,6 +66,7 @@ impl Default for Limits {
             max_message_bytes: 35 * 1024 * 1024,
             max_recipients: 500,
             recipients_per_day: 0,
+            smtp_messages_per_minute: 30,
         }
     }
 }

@@ -225,7 +225,10 @@ fn before_commit(fault: Option<&Fault>) -> Option<Outcome> {
         | FaultKind::Slow
         | FaultKind::TokenError
         | FaultKind::TokenThrottle
-        | FaultKind::MachineError => return None,
+        | FaultKind::MachineError
+        | FaultKind::SmtpReply
+        | FaultKind::SmtpDrop
+        | FaultKind::SmtpDropAfterCommit => return None,
     };
     Some(Outcome::Refused(failure))
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use mail_parser::{Address, HeaderName, MessageParser};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 use super::token::Submitter;
 use crate::config::UserState;
@@ -32,14 +32,29 @@ pub(super) struct Received {
     has_bare_line_end: bool,
 }
 
+impl Received {
+    pub(super) fn new() -> Self {
+        Self { content: Vec::new(), is_too_large: false, has_bare_line_end: false }
+    }
+
+    fn push(&mut self, octets: &[u8], max_bytes: usize) {
+        if self.content.len() + octets.len() > max_bytes {
+            self.is_too_large = true;
+            self.content = Vec::new();
+        } else if !self.is_too_large {
+            self.content.extend_from_slice(octets);
+        }
+    }
+}
+
 /// Reads up to `CRLF . CRLF`; `None`: the connection ended before.
 pub(super) async fn read<S: AsyncBufRead + Unpin>(stream: &mut S, max_bytes: usize) -> Option<Received> {
-    let mut received = Received { content: Vec::new(), is_too_large: false, has_bare_line_end: false };
+    let mut received = Received::new();
     let (mut line, mut is_after_crlf) = (Vec::new(), true);
     loop {
         line.clear();
         let room = u64::try_from(max_bytes).ok()?.saturating_add(2);
-        let read = tokio::io::AsyncReadExt::take(&mut *stream, room).read_until(b'\n', &mut line).await.ok()?;
+        let read = (&mut *stream).take(room).read_until(b'\n', &mut line).await.ok()?;
         if read == 0 {
             return None;
         }
@@ -50,14 +65,28 @@ pub(super) async fn read<S: AsyncBufRead + Unpin>(stream: &mut S, max_bytes: usi
         is_after_crlf = line.ends_with(b"\r\n");
         let text = line.strip_suffix(b"\r\n");
         received.has_bare_line_end |= text.is_none_or(|text| text.contains(&b'\r'));
-        let line = line.strip_prefix(b".").unwrap_or(&line);
-        if received.content.len() + line.len() > max_bytes {
-            received.is_too_large = true;
-            received.content = Vec::new();
-        } else if !received.is_too_large {
-            received.content.extend_from_slice(line);
-        }
+        received.push(line.strip_prefix(b".").unwrap_or(&line), max_bytes);
     }
+}
+
+/// Reads a chunk of BDAT (RFC 3030), whose lines end as they like; `None`: the connection ended before.
+pub(super) async fn read_chunk<S: AsyncBufRead + Unpin>(
+    stream: &mut S,
+    octets: u64,
+    received: &mut Received,
+) -> Option<()> {
+    let (mut chunk, mut left) = (stream.take(octets), octets);
+    while left > 0 {
+        let piece = chunk.fill_buf().await.ok()?;
+        if piece.is_empty() {
+            return None;
+        }
+        let count = piece.len();
+        received.push(piece, MAX_BYTES);
+        chunk.consume(count);
+        left = left.saturating_sub(u64::try_from(count).ok()?);
+    }
+    Some(())
 }
 
 /// Exchange's answer to the message; a `250` means it is in the mailboxes.
@@ -141,7 +170,11 @@ fn commit(
     inboxes.dedup();
     let delivery = Arc::new(Delivery {
         id: id.clone(),
-        at: state.clock.now(),
+        at: state.smtp_sessions.arrival(
+            &submitter.user.mailbox,
+            state.config.limits.smtp_messages_per_minute,
+            state.clock.now(),
+        ),
         tenant_id: submitter.tenant.id.clone(),
         client_id: submitter.client_id.clone(),
         mailbox: submitter.user.mailbox.clone(),

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::mechanism;
-use super::message::{self, MAX_BYTES, may_send_as};
+use super::message::{self, MAX_BYTES, Received, may_send_as};
 use super::slots::Slot;
+use super::suffering::{Suffered, step_of, suffer};
 use super::token::{self, Submitter, UNSUCCESSFUL};
 use crate::config::UserState;
 use crate::graph::is_resolvable;
@@ -33,7 +34,16 @@ pub(super) struct Session {
     state: Arc<State>,
     pub(super) is_secure: bool,
     submitter: Option<(Submitter, Slot)>,
-    transaction: Option<Vec<String>>,
+    transaction: Option<Transaction>,
+}
+
+#[derive(Debug, Default)]
+struct Transaction {
+    recipients: Vec<String>,
+    /// BODY=BINARYMIME, which DATA cannot carry (RFC 3030 §3).
+    is_binary: bool,
+    /// What has come by BDAT.
+    chunks: Option<Received>,
 }
 
 impl Session {
@@ -43,6 +53,14 @@ impl Session {
 
     pub(super) async fn greet<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> bool {
         let now = jiff::fmt::rfc2822::to_string(&self.state.clock.now().to_zoned_datetime(jiff::tz::TimeZone::UTC));
+        match suffer(&self.state, None, "smtpConnect").await {
+            Suffered::Nothing => {}
+            Suffered::Reply(reply) => {
+                say(stream, &reply).await;
+                return false;
+            }
+            Suffered::Gone | Suffered::GoneAfterCommit => return false,
+        }
         let greeting = format!("220 {HOSTNAME} Microsoft ESMTP MAIL Service ready at {}", now.unwrap_or_default());
         say(stream, &greeting).await
     }
@@ -51,38 +69,71 @@ impl Session {
     pub(super) async fn serve<S: AsyncBufRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Next {
         while let Some(line) = read_line(stream).await {
             let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
-            let reply = match verb.to_ascii_uppercase().as_str() {
-                "EHLO" | "HELO" => self.hello(),
-                "STARTTLS" if !self.is_secure => {
-                    return if say(stream, "220 2.0.0 SMTP server ready").await { Next::StartTls } else { Next::Over };
-                }
-                "AUTH" if !self.is_secure => "504 5.7.4 Unrecognized authentication type".to_owned(),
-                "AUTH" => match self.auth(stream, rest).await {
-                    Some(reply) => reply,
-                    None => return Next::Over,
-                },
-                "MAIL" => self.mail(rest),
-                "RCPT" => self.rcpt(rest),
-                "DATA" => match self.data(stream).await {
-                    Some(reply) => reply,
-                    None => return Next::Over,
-                },
-                "RSET" => {
-                    self.transaction = None;
-                    "250 2.0.0 Resetting".to_owned()
-                }
-                "NOOP" => "250 2.0.0 OK".to_owned(),
-                "QUIT" => {
-                    say(stream, "221 2.0.0 Service closing transmission channel").await;
-                    return Next::Over;
-                }
-                _ => "500 5.3.3 Unrecognized command".to_owned(),
+            let verb = verb.to_ascii_uppercase();
+            if verb == "STARTTLS" && !self.is_secure {
+                return if say(stream, "220 2.0.0 SMTP server ready").await { Next::StartTls } else { Next::Over };
+            }
+            let suffered = match step_of(&verb) {
+                Some(step) => suffer(&self.state, self.mailbox(), step).await,
+                None => Suffered::Nothing,
             };
-            if !say(stream, &reply).await {
+            let reply = match suffered {
+                Suffered::Gone | Suffered::GoneAfterCommit => break,
+                Suffered::Reply(reply) => self.refuse(stream, &verb, rest, reply).await,
+                Suffered::Nothing => self.answer(stream, &verb, rest).await,
+            };
+            let Some(reply) = reply else { break };
+            if !say(stream, &reply).await || verb == "QUIT" || reply.starts_with("421") {
                 break;
             }
         }
         Next::Over
+    }
+
+    /// What was ordered. A chunk comes on the heels of its command, whatever is answered.
+    async fn refuse<S: AsyncBufRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        verb: &str,
+        rest: &str,
+        reply: String,
+    ) -> Option<String> {
+        if verb == "BDAT"
+            && let Some((octets, _)) = chunk(rest)
+        {
+            message::read_chunk(stream, octets, &mut Received::new()).await?;
+        }
+        Some(reply)
+    }
+
+    /// `None`: the client is gone, or is to think so.
+    async fn answer<S: AsyncBufRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        verb: &str,
+        rest: &str,
+    ) -> Option<String> {
+        Some(match verb {
+            "EHLO" | "HELO" => self.hello(),
+            "AUTH" if !self.is_secure => "504 5.7.4 Unrecognized authentication type".to_owned(),
+            "AUTH" => self.auth(stream, rest).await?,
+            "MAIL" => self.mail(rest),
+            "RCPT" => self.rcpt(rest),
+            "DATA" => self.data(stream).await?,
+            "BDAT" => self.bdat(stream, rest).await?,
+            "RSET" => {
+                self.transaction = None;
+                "250 2.0.0 Resetting".to_owned()
+            }
+            "NOOP" => "250 2.0.0 OK".to_owned(),
+            "QUIT" => "221 2.0.0 Service closing transmission channel".to_owned(),
+            _ => "500 5.3.3 Unrecognized command".to_owned(),
+        })
+    }
+
+    /// Whose session it is, once that is known.
+    fn mailbox(&self) -> Option<&str> {
+        self.submitter.as_ref().map(|(submitter, _)| submitter.user.mailbox.as_str())
     }
 
     fn hello(&mut self) -> String {
@@ -90,7 +141,7 @@ impl Session {
         let more = if self.is_secure { "AUTH LOGIN XOAUTH2" } else { "STARTTLS" };
         format!(
             "250-{HOSTNAME} Hello\r\n250-SIZE {MAX_BYTES}\r\n250-PIPELINING\r\n250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n\
-             250-{more}\r\n250-8BITMIME\r\n250 SMTPUTF8"
+             250-{more}\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250-CHUNKING\r\n250 SMTPUTF8"
         )
     }
 
@@ -160,12 +211,14 @@ impl Session {
         if !path.is_empty() && !may_send_as(submitter, path) {
             return "550 5.7.60 SMTP; Client does not have permissions to send as this sender".to_owned();
         }
-        self.transaction = Some(Vec::new());
+        let is_binary = parameters.split(' ').any(|word| word.eq_ignore_ascii_case("BODY=BINARYMIME"));
+        self.transaction = Some(Transaction { is_binary, ..Transaction::default() });
         "250 2.1.0 Sender OK".to_owned()
     }
 
     fn rcpt(&mut self, rest: &str) -> String {
-        let Some(recipients) = &mut self.transaction else { return "503 5.5.2 Need mail command".to_owned() };
+        let open = self.transaction.as_mut().filter(|transaction| transaction.chunks.is_none());
+        let Some(Transaction { recipients, .. }) = open else { return "503 5.5.2 Need mail command".to_owned() };
         let Some((address, _)) = path(rest, "TO:") else { return "501 5.5.4 Invalid arguments".to_owned() };
         if !is_resolvable(address) {
             return "501 5.1.3 Invalid address".to_owned();
@@ -181,14 +234,60 @@ impl Session {
 
     /// `None`: the client is gone; then nothing was taken.
     async fn data<S: AsyncBufRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Option<String> {
-        let (Some((submitter, _)), Some(recipients)) =
-            (&self.submitter, self.transaction.take_if(|all| !all.is_empty()))
-        else {
+        let is_ready = |transaction: &mut Transaction| {
+            !transaction.recipients.is_empty() && !transaction.is_binary && transaction.chunks.is_none()
+        };
+        let Some(transaction) = self.transaction.take_if(is_ready) else {
             return Some("503 5.5.2 Need rcpt command".to_owned());
         };
         say(stream, "354 Start mail input; end with <CRLF>.<CRLF>").await;
         let received = tokio::time::timeout(IDLE_DEADLINE, message::read(stream, MAX_BYTES)).await.ok()??;
-        Some(message::submit(&self.state, submitter, &recipients, received, HOSTNAME))
+        self.submit(&transaction.recipients, received).await
+    }
+
+    /// A chunk is read to its end whatever becomes of it (RFC 3030 §2).
+    async fn bdat<S: AsyncBufRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, rest: &str) -> Option<String> {
+        let Some((octets, is_last)) = chunk(rest) else { return Some("501 5.5.4 Invalid arguments".to_owned()) };
+        let open = self.transaction.as_mut().filter(|transaction| !transaction.recipients.is_empty());
+        let mut stray = Received::new();
+        let (is_stray, received) = match open {
+            Some(transaction) => (false, transaction.chunks.get_or_insert_with(Received::new)),
+            None => (true, &mut stray),
+        };
+        let reading = message::read_chunk(stream, octets, received);
+        tokio::time::timeout(IDLE_DEADLINE, reading).await.ok()??;
+        if is_stray {
+            return Some("503 5.5.2 Need rcpt command".to_owned());
+        }
+        if !is_last {
+            return Some(format!("250 2.6.0 CHUNK received OK, {octets} octets"));
+        }
+        let transaction = self.transaction.take()?;
+        self.submit(&transaction.recipients, transaction.chunks?).await
+    }
+
+    /// `None`: the client is to hear nothing more.
+    async fn submit(&self, recipients: &[String], received: Received) -> Option<String> {
+        let (submitter, _) = self.submitter.as_ref()?;
+        let suffered = suffer(&self.state, self.mailbox(), "smtpEndOfData").await;
+        match suffered {
+            Suffered::Gone => return None,
+            Suffered::Reply(reply) => return Some(reply),
+            Suffered::Nothing | Suffered::GoneAfterCommit => {}
+        }
+        let reply = message::submit(&self.state, submitter, recipients, received, HOSTNAME);
+        (!matches!(suffered, Suffered::GoneAfterCommit)).then_some(reply)
+    }
+}
+
+/// Octets of a chunk, and whether it is the last.
+fn chunk(arguments: &str) -> Option<(u64, bool)> {
+    let mut words = arguments.split_ascii_whitespace();
+    let octets = words.next()?.parse().ok()?;
+    match (words.next(), words.next()) {
+        (None, None) => Some((octets, false)),
+        (Some(last), None) if last.eq_ignore_ascii_case("LAST") => Some((octets, true)),
+        _ => None,
     }
 }
 
