@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use mail::EnhancedStatus;
 use settings::{AccountId, ConnectionId, Emails, Sealed, Tenant, TenantId, UserId};
 use store::{
-    Appetite, AttemptReport, AuditEntry, Enqueued, Grant, IdempotencyKey, LanePause, NewMessage, RecipientOutcome,
-    Session, SettingsChange, Store, StoreError,
+    Appetite, AttemptReport, AuditEntry, Enqueued, Event, Grant, IdempotencyKey, LanePause, NewMessage,
+    RecipientOutcome, Session, SettingsChange, Store, StoreError,
 };
 
 use super::history::Step;
@@ -80,6 +80,11 @@ async fn answer_apart(store: &dyn Store, step: &Step, now: Timestamp) -> String 
         Step::Reroute { routes } => {
             let routes = routes.iter().map(|(number, mailbox)| (id(*number), mailbox.map(|it| route(MAILBOXES[it]))));
             shown(store.reroute(routes.collect()).await)
+        }
+        Step::Divert { numbers, mailbox, due_in } => {
+            let ids = numbers.iter().map(|number| id(*number)).collect();
+            let event = Event { at: now, kind: "moved".into(), actor: "system".into(), detail: None };
+            shown(store.divert(ids, route(MAILBOXES[*mailbox]), after(now, *due_in), event).await)
         }
         Step::ChangeSettings { is_late, change } => shown(change_settings(store, *is_late, *change, now).await),
         Step::Sessions { digest, user, what, age } => sessions(store, (*digest, *user), *what, *age, now).await,

@@ -95,6 +95,11 @@ pub(super) enum Step {
     Reroute {
         routes: Vec<(i64, Option<usize>)>,
     },
+    Divert {
+        numbers: Vec<i64>,
+        mailbox: usize,
+        due_in: i64,
+    },
     /// A session comes, is seen again, ends, or all that are old do.
     Sessions {
         digest: u8,
@@ -161,6 +166,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (prop::sample::select(MessageState::ALL.to_vec()), 0_i64..5_000, 0_u32..4)
             .prop_map(|(state, age, limit)| Step::Purge { state, age, limit }),
         2 => vec((number(), option::of(mailbox())), 0..3).prop_map(|routes| Step::Reroute { routes }),
+        2 => (vec(number(), 0..3), mailbox(), -2_000_i64..2_000)
+            .prop_map(|(numbers, mailbox, due_in)| Step::Divert { numbers, mailbox, due_in }),
         1 => (prop::bool::weighted(0.2), 0_u8..6)
             .prop_map(|(is_late, change)| Step::ChangeSettings { is_late, change }),
         2 => (0_u8..3, 0_u8..2, 0_u8..4, 0_i64..5_000)
