@@ -49,6 +49,8 @@ needs: ## Install what the tests need: Debian, npm and PyPI packages
 	@tools/need-node
 	@tools/need-corpus
 	@tools/need-postfix
+	@tools/need-squid
+	@tools/need-smarthosts
 
 lint: assets ## Check formatting and lints, and show the longest functions and files
 	$(CARGO) fmt --all --check

@@ -35,7 +35,7 @@ class Collector:
 class Aiosmtpd(Controller):
     """A server of the given security that wants USER and PASSWORD if `auth`."""
 
-    def __init__(self, security="none", certificate=None, auth=False, size=0, **options):
+    def __init__(self, security="none", certificate=None, auth=False, size=0, address="127.0.0.1", port=None, **options):
         self.collector = Collector()
         self.logins = []
         self.security = security
@@ -48,8 +48,8 @@ class Aiosmtpd(Controller):
         self._options = options
         super().__init__(
             self.collector,
-            hostname="127.0.0.1",
-            port=free_ports(1)[0],
+            hostname=address,
+            port=port or free_ports(1)[0],
             ssl_context=context if security == "implicit" else None,
             data_size_limit=size or 33554432,
         )

@@ -13,19 +13,20 @@ class Authority:
 
     def __init__(self, home):
         self.home = Path(home)
-        self.ca, self._key = self.home / "ca.pem", self.home / "ca.key"
+        self.ca, self.key = self.home / "ca.pem", self.home / "ca.key"
         _openssl(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"),
             *("-subj", "/CN=Test authority", "-addext", "keyUsage=critical,keyCertSign,cRLSign"),
-            *("-keyout", self._key, "-out", self.ca),
+            *("-keyout", self.key, "-out", self.ca),
         )
 
-    def leaf(self, name="server"):
-        """Files with a certificate for localhost, 127.0.0.1 and ::1, and its key."""
+    def leaf(self, name="server", names=()):
+        """Files with a certificate for localhost, 127.0.0.1, ::1 and further `names` or addresses, and its key."""
+        more = "".join(f",{'IP' if each.replace('.', '').isdigit() else 'DNS'}:{each}" for each in names)
         certificate, key = self.home / f"{name}.pem", self.home / f"{name}.key"
         request, extensions = self.home / f"{name}.csr", self.home / f"{name}.ext"
         extensions.write_text(
-            "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth\n"
+            f"subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1{more}\nextendedKeyUsage=serverAuth\n"
             "basicConstraints=CA:FALSE\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
         )
         _openssl(
@@ -33,7 +34,7 @@ class Authority:
             *("-keyout", key, "-out", request),
         )
         _openssl(
-            *("x509", "-req", "-days", "30", "-in", request, "-CA", self.ca, "-CAkey", self._key, "-CAcreateserial"),
+            *("x509", "-req", "-days", "30", "-in", request, "-CA", self.ca, "-CAkey", self.key, "-CAcreateserial"),
             *("-extfile", extensions, "-out", certificate),
         )
         return certificate, key

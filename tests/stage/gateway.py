@@ -64,24 +64,31 @@ token = "{TOKEN}"
 class Gateway:
     """A gateway in the folder `home`. `start` and `kill` may be called again and again: the data stays."""
 
-    def __init__(self, home, certificate=None, ca=None, extra_config=""):
+    def __init__(self, home, certificate=None, ca=None, extra_config="", loopback="127.0.0.1"):
         self.home = Path(home)
         self.home.mkdir(parents=True, exist_ok=True)
         self.data_dir = self.home / "data"
         self.program = None
         plain, starttls, implicit, normalize, http = free_ports(5)
-        self.url = f"http://127.0.0.1:{http}"
+        self.loopback = loopback
+        self.url = f"http://{loopback}:{http}"
         login = dict(username=ACCOUNT, password=PASSWORD, ca=str(ca))
         self.doors = {"plain": Door("plain", plain, "none"), "normalize": Door("normalize", normalize, "none")}
-        listeners = [_listener(plain, "none", "optional"), _listener(normalize, "none", "optional", 'line_endings = "normalize"')]
+        listeners = [
+            _listener(f"{loopback}:{plain}", "none", "optional"),
+            _listener(f"{loopback}:{normalize}", "none", "optional", 'line_endings = "normalize"'),
+        ]
         if certificate:
             files = f'tls_cert = "{certificate[0]}"\ntls_key = "{certificate[1]}"'
             self.doors["starttls"] = Door("starttls", starttls, "starttls", **login)
             self.doors["implicit"] = Door("implicit", implicit, "implicit", **login)
-            listeners += [_listener(starttls, "starttls", "required", files), _listener(implicit, "implicit", "required", files)]
+            listeners += [
+                _listener(f"{loopback}:{starttls}", "starttls", "required", files),
+                _listener(f"{loopback}:{implicit}", "implicit", "required", files),
+            ]
         self.config = self.home / "postern.toml"
         self.config.write_text(
-            f'data_dir = "{self.data_dir}"\npublic_url = "{self.url}"\n{extra_config}\n[http]\nlisten = "127.0.0.1:{http}"\n\n' + "\n".join(listeners)
+            f'data_dir = "{self.data_dir}"\npublic_url = "{self.url}"\n{extra_config}\n[http]\nlisten = "{loopback}:{http}"\n\n' + "\n".join(listeners)
         )
 
     def arguments(self, *command):
@@ -108,7 +115,7 @@ class Gateway:
     def is_ready(self):
         try:
             with urllib.request.urlopen(self.url + "/readyz", timeout=5) as answer:
-                return answer.status == 200 and all(answers(door.port) for door in self.doors.values())
+                return answer.status == 200 and all(answers(door.port, self.loopback.strip("[]")) for door in self.doors.values())
         except OSError:
             return False
 
@@ -169,7 +176,7 @@ class Gateway:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _listener(port, tls, auth, more=""):
+def _listener(address, tls, auth, more=""):
     # Who must sign in has no network to rely on; so passwords are taken under TLS only.
     allow = '["127.0.0.0/8", "::1/128"]' if auth == "optional" else "[]"
-    return f'[[smtp]]\nlisten = "127.0.0.1:{port}"\ntls = "{tls}"\nauth = "{auth}"\nallow = {allow}\n{more}\n'
+    return f'[[smtp]]\nlisten = "{address}"\ntls = "{tls}"\nauth = "{auth}"\nallow = {allow}\n{more}\n'

@@ -38,9 +38,9 @@ def wait_until(condition, deadline_seconds, what):
         pause = min(pause * 1.5, 0.1)
 
 
-def answers(port):
+def answers(port, address="127.0.0.1"):
     try:
-        with socket.create_connection(("127.0.0.1", port), 1):
+        with socket.create_connection((address, port), 1):
             return True
     except OSError:
         return False
