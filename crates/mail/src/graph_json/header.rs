@@ -32,15 +32,17 @@ const PROPERTIES: [(&str, &str); 3] =
 /// Every property that comes from the header.
 pub(super) fn fields(block: &[u8], recipients: &[&Address]) -> Map<String, Value> {
     let raw = Raw::read(block);
-    let message = PARSER.parse_headers(block).unwrap_or_default();
+    // `None`: the block has no field at all. A message made by default would have no part to ask.
+    let message = PARSER.parse_headers(block);
+    let message = message.as_ref();
     let mut fields = Map::new();
-    fields.insert("subject".to_owned(), json!(message.subject().unwrap_or_default()));
-    if let Some(from) = message.from().and_then(|list| list.iter().find_map(mailbox)) {
+    fields.insert("subject".to_owned(), json!(message.and_then(Message::subject).unwrap_or_default()));
+    if let Some(from) = message.and_then(Message::from).and_then(|list| list.iter().find_map(mailbox)) {
         fields.insert("from".to_owned(), from);
     }
-    add_recipients(&mut fields, &message, recipients);
-    let reply_to: Vec<Value> =
-        message.reply_to().into_iter().flat_map(mail_parser::Address::iter).filter_map(mailbox).collect();
+    add_recipients(&mut fields, message, recipients);
+    let reply_to = message.and_then(Message::reply_to).into_iter().flat_map(mail_parser::Address::iter);
+    let reply_to: Vec<Value> = reply_to.filter_map(mailbox).collect();
     if !reply_to.is_empty() {
         fields.insert("replyTo".to_owned(), Value::Array(reply_to));
     }
@@ -63,11 +65,11 @@ pub(super) fn fields(block: &[u8], recipients: &[&Address]) -> Map<String, Value
 }
 
 /// Recipients that the header names are where it names them, with their display names; all others are blind.
-fn add_recipients(fields: &mut Map<String, Value>, message: &Message<'_>, recipients: &[&Address]) {
+fn add_recipients(fields: &mut Map<String, Value>, message: Option<&Message<'_>>, recipients: &[&Address]) {
     let mut left: HashSet<&Address> = recipients.iter().copied().collect();
-    let to = message.all_to().flat_map(mail_parser::Address::iter);
+    let to = message.into_iter().flat_map(Message::all_to).flat_map(mail_parser::Address::iter);
     let to: Vec<Value> = to.filter_map(|entry| take(&mut left, entry)).collect();
-    let cc = message.all_cc().flat_map(mail_parser::Address::iter);
+    let cc = message.into_iter().flat_map(Message::all_cc).flat_map(mail_parser::Address::iter);
     let cc: Vec<Value> = cc.filter_map(|entry| take(&mut left, entry)).collect();
     let blind = recipients.iter().filter(|address| left.remove(**address)).map(|address| entry(None, address.as_str()));
     let bcc: Vec<Value> = blind.collect();

@@ -185,6 +185,13 @@ fn the_recipients_are_the_given_ones_and_each_is_named_once() {
 }
 
 #[test]
+fn a_message_without_any_field_is_one_with_recipients_alone() {
+    let draft = plan_of("\nhi").unwrap().draft(b"hi", &[]).unwrap();
+    assert_eq!(draft["bccRecipients"][0]["emailAddress"]["address"], "a@x.test");
+    assert_eq!(draft["subject"], "");
+}
+
+#[test]
 fn importance_is_found_in_all_its_spellings() {
     let table = [
         ("Importance: low", "low"),

@@ -295,7 +295,7 @@ impl Transport for GraphTransport {
     }
 
     fn leaves_drafts(&self) -> bool {
-        self.connection.takes_large_apart() || self.connection.delivery == Choice::Tracked
+        self.connection.makes_drafts()
     }
 
     async fn clear_away(&self, left: &Leftover<'_>) -> Result<(), Explanation> {
