@@ -84,7 +84,7 @@ def test_show_says_in_words_what_is_missing_and_what_is_there(gateway):
 @pytest.mark.parametrize(
     "change, complaint, fix",
     [
-        (lambda setup: setup.replace('"delegated"', '"application"'), "nobody signs in", "delegated"),
+        (lambda setup: setup.replace('"delegated"', '"application"').replace("sandbox-secret", "wrong"), "AADSTS7000215", "Value"),
         (lambda setup: setup.replace(NAME, "Another"), "no connection called", "There are: Another."),
         (lambda setup: setup.replace("66666666-7777-8888-9999", "66666666-7777-8888-0000"), "AADSTS700016", "ID"),
     ],
