@@ -19,6 +19,7 @@ mod message;
 mod outcome;
 mod query;
 mod session;
+mod settings_change;
 mod spool;
 mod state;
 mod store;
@@ -38,5 +39,6 @@ pub use message::{
 pub use outcome::{Outcome, OutcomeKind};
 pub use query::{Counts, Filter, Page, PageRequest};
 pub use session::{Grant, Session};
+pub use settings_change::{AuditEntry, AuditRecord, SettingsChange};
 pub use state::{MessageState, Operation};
-pub use store::{AuditEntry, AuditRecord, Change, SettingsChange, Store};
+pub use store::{Change, Store};

@@ -1,14 +1,18 @@
 //! The store as plain maps in memory: slow, forgetful, and obviously right.
 //!
 //! It is what the durable store is compared with, and what tests of other floors use. It shares with the durable store
-//! only the states' drawing ([`crate::MessageState`]) and [`Filter::matches`].
+//! only the states' drawing ([`crate::MessageState`]) and [`crate::Filter::matches`].
 
 mod as_store;
+mod budgets;
 mod delivery;
 mod divert;
 mod held;
+mod looking;
 mod news;
+mod operations;
 mod past;
+mod people;
 mod setting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +24,8 @@ use settings::{AccountId, ConnectionId, RoutedTo, Settings};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    AuditEntry, Change, Counts, Enqueued, Event, Explanation, Filter, Grant, IdempotencyKey, KeyRing, Lane, LaneId,
-    MessageState, NewMessage, Operation, Outcome, OutcomeKind, Page, PageRequest, Priority, RecipientState, Session,
-    StoreError,
+    AuditEntry, Change, Enqueued, Event, Grant, IdempotencyKey, KeyRing, LaneId, MessageState, NewMessage, Outcome,
+    Priority, Session, StoreError,
 };
 use held::{Held, HeldLane};
 use past::{Happened, Past};
@@ -163,148 +166,9 @@ impl State {
         self.lanes.get(&lane).map(|lane| lane.key.clone())
     }
 
-    fn lane(&self, id: LaneId) -> Option<Lane> {
-        let lane = self.lanes.get(&id)?;
-        let on_lane = || self.messages.values().filter(|held| held.record.lane == Some(id));
-        let waiting = on_lane().filter(|held| held.waits()).count();
-        Some(Lane {
-            id,
-            key: lane.key.clone(),
-            waiting: waiting.try_into().unwrap_or(u64::MAX),
-            next_due: on_lane().filter_map(|held| held.shown().due_at).min(),
-            pause: lane.pause.clone(),
-        })
-    }
-
     fn remember(&mut self, at: Timestamp, happened: Happened) {
         let waiting = self.messages.values().filter(|held| held.waits()).count();
         self.history.add(at, happened, waiting.try_into().unwrap_or(u64::MAX));
-    }
-
-    /// In order of arrival.
-    fn arrivals(&self) -> Vec<&Held> {
-        let mut all: Vec<&Held> = self.messages.values().collect();
-        all.sort_by_key(|held| held.arrival);
-        all
-    }
-
-    fn ids(&self, wanted: impl Fn(&Held) -> bool, limit: u32) -> Vec<MessageId> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.arrivals().into_iter().filter(|held| wanted(held)).map(|held| held.record.id).take(limit).collect()
-    }
-
-    fn page(&self, filter: &Filter, page: PageRequest) -> Page {
-        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        let end = page.before.map_or(u64::MAX, |before| self.end_before(before));
-        let older = self.arrivals().into_iter().rev().filter(|held| held.arrival < end);
-        let matching = older.map(Held::shown);
-        let mut messages: Vec<_> = matching.filter(|record| filter.matches(record)).take(limit + 1).collect();
-        let is_last = messages.len() <= limit;
-        messages.truncate(limit);
-        let next = messages.last().filter(|_| !is_last).map(|record| record.id);
-        Page { messages, next }
-    }
-
-    /// Messages that arrived before this place are before the cursor.
-    fn end_before(&self, cursor: MessageId) -> u64 {
-        let place = |held: &Held| held.arrival;
-        let next_below = || self.messages.range(..cursor).next_back().map_or(0, |(_, held)| place(held) + 1);
-        self.messages.get(&cursor).map_or_else(next_below, place)
-    }
-
-    fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for held in self.messages.values() {
-            *match held.record.state {
-                MessageState::Queued => &mut counts.queued,
-                MessageState::Sending => &mut counts.sending,
-                MessageState::Sent => &mut counts.sent,
-                MessageState::Failed => &mut counts.failed,
-                MessageState::Uncertain => &mut counts.uncertain,
-                MessageState::Held => &mut counts.held,
-                MessageState::Cancelled => &mut counts.cancelled,
-                MessageState::Quarantined => &mut counts.quarantined,
-            } += 1;
-        }
-        let oldest = self.arrivals().into_iter().find(|held| held.waits());
-        counts.oldest_waiting = oldest.map(|held| held.record.received_at);
-        counts
-    }
-
-    fn operate(&mut self, id: MessageId, operation: Operation, event: Event) -> Result<MessageState, StoreError> {
-        let held = self.message_mut(id)?;
-        held.record.state = held.record.state.after(operation)?;
-        for recipient in &mut held.recipients {
-            if operation.reopens(recipient.state) {
-                (recipient.state, recipient.status) = (RecipientState::Pending, None);
-            }
-        }
-        if operation == Operation::Retry {
-            held.due_at = event.at;
-        }
-        held.events.push(event);
-        let state = held.record.state;
-        self.announce(id);
-        Ok(state)
-    }
-
-    fn hold_queued(&mut self, actor: &str, reason: &str, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
-        let queued = self.ids(|held| held.record.state == MessageState::Queued, limit);
-        for id in &queued {
-            let (kind, detail) = (Operation::Hold.name().into(), Some(reason.to_owned()));
-            self.operate(*id, Operation::Hold, Event { at: now, kind, actor: actor.into(), detail })?;
-        }
-        Ok(count(&queued))
-    }
-
-    fn fail(&mut self, id: MessageId, reason: Explanation, now: Timestamp) -> Result<(), StoreError> {
-        let held = self.message_mut(id)?;
-        held.record.state.check_may_fail()?;
-        held.record.state = MessageState::Failed;
-        let pending = held.recipients.iter_mut().filter(|recipient| recipient.state == RecipientState::Pending);
-        pending.for_each(|recipient| recipient.state = RecipientState::Failed);
-        held.events.push(by_the_system(now, "failed", Some(reason.what.clone())));
-        held.record.last_error = Some(reason);
-        self.remember(now, Happened::Failed);
-        self.tell(id, OutcomeKind::Failed, now);
-        self.announce(id);
-        Ok(())
-    }
-
-    fn quarantine(&mut self, id: MessageId, reason: Explanation, now: Timestamp) -> Result<(), StoreError> {
-        let held = self.message_mut(id)?;
-        held.record.state.check_may_be_quarantined()?;
-        if held.record.state == MessageState::Sending {
-            held.end_unsent(&reason, now);
-        }
-        held.record.state = MessageState::Quarantined;
-        held.events.push(by_the_system(now, "quarantined", Some(reason.what.clone())));
-        held.record.last_error = Some(reason);
-        self.tell(id, OutcomeKind::Quarantined, now);
-        self.announce(id);
-        Ok(())
-    }
-
-    fn delete(&mut self, id: MessageId) -> Result<(), StoreError> {
-        self.message(id)?.record.state.check_may_be_deleted()?;
-        self.messages.remove(&id);
-        self.noted.remove(&id);
-        self.news.push(Change::Message(id));
-        Ok(())
-    }
-
-    fn reroute(&mut self, routes: Vec<(MessageId, Option<RoutedTo>)>) {
-        for (id, key) in routes {
-            if !self.messages.get(&id).is_some_and(|held| held.record.state.may_be_rerouted()) {
-                continue;
-            }
-            let lane = key.map(|key| self.lane_for(&key));
-            let key = lane.and_then(|lane| self.key_of(lane));
-            if let Some(held) = self.messages.get_mut(&id) {
-                (held.record.lane, held.record.routed_to) = (lane, key);
-            }
-            self.announce(id);
-        }
     }
 }
 

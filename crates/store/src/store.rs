@@ -5,17 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mail::{Address, EnhancedStatus, MessageId};
-use serde::{Deserialize, Serialize};
-use settings::{
-    Account, AccountId, ApiToken, ApiTokenId, Connection, ConnectionId, Emails, Notices, Route, RoutedTo, Sealed,
-    Settings, SignIn, Tenant, TenantId, User, UserId, Webhook, WebhookId,
-};
+use settings::{AccountId, ConnectionId, RoutedTo, Sealed, Settings, UserId};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Appetite, AttemptReport, BodyReader, BodyWriter, Claim, Counts, Enqueued, Explanation, Filter, Grant, HistoryPoint,
-    KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState, NewMessage, NodeId, Operation, Outcome, Page,
-    PageRequest, Session, StoreError,
+    Appetite, AttemptReport, AuditEntry, AuditRecord, BodyReader, BodyWriter, Claim, Counts, Enqueued, Event,
+    Explanation, Filter, Grant, HistoryPoint, KeyRing, Lane, LaneId, LanePause, Lease, MessageDetail, MessageState,
+    NewMessage, NodeId, Operation, Outcome, Page, PageRequest, Session, SettingsChange, StoreError,
 };
 
 /// Hours before the present one in which charges are remembered: a day, and the hour that it begins in.
@@ -116,7 +112,7 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         ids: Vec<MessageId>,
         way: RoutedTo,
         due_by: Timestamp,
-        event: crate::Event,
+        event: Event,
     ) -> Result<Vec<MessageId>, StoreError>;
 
     /// Stops the lane (or lets it go, with `None`).
@@ -321,44 +317,4 @@ pub enum Change {
     Grant(ConnectionId),
     /// Anything may have changed (another process wrote): look at everything once.
     Everything,
-}
-
-/// One change of the settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SettingsChange {
-    PutTenant(Tenant),
-    RemoveTenant(TenantId),
-    PutConnection(Connection),
-    RemoveConnection(ConnectionId),
-    PutEmails(Emails),
-    /// All routes in their order: order is meaning.
-    SetRoutes(Vec<Route>),
-    PutAccount(Account),
-    RemoveAccount(AccountId),
-    PutUser(User),
-    RemoveUser(UserId),
-    PutApiToken(ApiToken),
-    RemoveApiToken(ApiTokenId),
-    PutSignIn(SignIn),
-    PutWebhook(Webhook),
-    RemoveWebhook(WebhookId),
-    PutNotices(Notices),
-}
-
-/// Who changed what; secrets already masked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEntry {
-    pub at: Timestamp,
-    pub actor: String,
-    pub action: String,
-    pub detail: serde_json::Value,
-}
-
-/// An entry as it lies in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AuditRecord {
-    /// Grows with every entry.
-    pub number: i64,
-    #[serde(flatten)]
-    pub entry: AuditEntry,
 }

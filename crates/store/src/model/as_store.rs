@@ -334,11 +334,7 @@ impl Store for ModelStore {
     }
 
     async fn sessions(&self, user: Option<&UserId>) -> Result<Vec<Session>, StoreError> {
-        let state = self.read();
-        let wanted = state.sessions.values().filter(|session| user.is_none_or(|user| session.user == *user));
-        let mut found: Vec<Session> = wanted.cloned().collect();
-        found.sort_by(|a, b| b.last_seen_at.cmp(&a.last_seen_at).then_with(|| a.digest.cmp(&b.digest)));
-        Ok(found)
+        Ok(self.read().sessions(user))
     }
 
     async fn remove_sessions(&self, digests: Vec<String>) -> Result<(), StoreError> {
@@ -349,12 +345,7 @@ impl Store for ModelStore {
     }
 
     async fn purge_sessions(&self, idle_since: Timestamp, created_before: Timestamp) -> Result<u64, StoreError> {
-        self.write(|state| {
-            let before = state.sessions.len();
-            let lives = |session: &Session| session.last_seen_at >= idle_since && session.created_at >= created_before;
-            state.sessions.retain(|_, session| lives(session));
-            Ok((before - state.sessions.len()).try_into().unwrap_or(u64::MAX))
-        })
+        self.write(|state| Ok(state.purge_sessions(idle_since, created_before)))
     }
 
     async fn grant(&self, connection: &ConnectionId) -> Result<Option<Grant>, StoreError> {
@@ -363,11 +354,7 @@ impl Store for ModelStore {
 
     async fn put_grant(&self, connection: &ConnectionId, grant: Option<Grant>) -> Result<(), StoreError> {
         self.write(|state| {
-            match grant {
-                Some(grant) => drop(state.grants.insert(connection.clone(), grant)),
-                None => drop(state.grants.remove(connection)),
-            }
-            state.news.push(Change::Grant(connection.clone()));
+            state.put_grant(connection, grant);
             Ok(())
         })
     }
@@ -378,16 +365,7 @@ impl Store for ModelStore {
         expected: &Sealed,
         grant: Grant,
     ) -> Result<bool, StoreError> {
-        self.write(|state| {
-            let known = state.grants.get_mut(connection).filter(|known| known.refresh_token == *expected);
-            let Some(known) = known else { return Ok(false) };
-            let is_news = grant.is_news_after(known);
-            *known = grant;
-            if is_news {
-                state.news.push(Change::Grant(connection.clone()));
-            }
-            Ok(true)
-        })
+        self.write(|state| Ok(state.put_grant_if(connection, expected, grant)))
     }
 
     fn key_ring(&self) -> Arc<KeyRing> {

@@ -1,11 +1,10 @@
 //! The model's leases, claims and attempts.
 
 use jiff::Timestamp;
-use mail::{Address, MessageId};
+use mail::MessageId;
 
 use super::past::Happened;
 use super::{State, by_the_system};
-use crate::store::HOURS_CHARGED;
 use crate::{
     Appetite, Attempt, AttemptId, AttemptReport, Change, Claim, Explanation, LaneId, Lease, MessageState, NodeId,
     OutcomeKind, RecipientOutcome, RecipientState, StoreError,
@@ -113,34 +112,6 @@ impl State {
         let (id, account) = (next.record.id, next.record.account.clone());
         self.turns.insert((lane, priority), account);
         Some(id)
-    }
-
-    pub(super) fn queued_in_lane(
-        &self,
-        lane: LaneId,
-        after: Option<MessageId>,
-        limit: u32,
-    ) -> Vec<(MessageId, Option<Address>)> {
-        let place = |held: &super::Held| (held.due_at, held.arrival);
-        let passed = after.and_then(|after| self.messages.get(&after)).map(place);
-        let is_queued =
-            |held: &&super::Held| held.record.lane == Some(lane) && held.record.state == MessageState::Queued;
-        let queued = self.messages.values().filter(is_queued);
-        let mut left: Vec<&super::Held> = queued.filter(|held| Some(place(held)) > passed).collect();
-        left.sort_by_key(|held| place(held));
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        left.into_iter().take(limit).map(|held| (held.record.id, held.record.header_from.clone())).collect()
-    }
-
-    pub(super) fn charge(&mut self, budget: &str, amount: u64, now: Timestamp) {
-        self.charges.retain(|(then, _), _| *then >= hour(now) - HOURS_CHARGED);
-        let charged = self.charges.entry((hour(now), budget.to_owned())).or_default();
-        *charged = charged.saturating_add(amount);
-    }
-
-    pub(super) fn charged(&self, budget: &str, since: Timestamp) -> u64 {
-        let counts = |(then, of): &(i64, String)| *then >= hour(since) && of == budget;
-        self.charges.iter().filter(|(key, _)| counts(key)).map(|(_, amount)| *amount).sum()
     }
 
     fn start_attempt(
