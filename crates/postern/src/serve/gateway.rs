@@ -1,8 +1,8 @@
 //! A running gateway: store, relay, ways in, pages; started in an order that loses nothing, stopped in the reverse.
 //!
 //! ```text
-//!   start:  lock ─► store ─► sockets bound ─► relay ─► sockets served
-//!   stop:   sockets closed, transactions finished ─► relay's attempts finished ─► store closed
+//!   start:  lock ─► store ─► sockets bound ─► telling ─► relay ─► sockets served
+//!   stop:   sockets closed, transactions finished ─► relay's attempts finished ─► telling ended ─► store closed
 //! ```
 
 use std::net::SocketAddr;
@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use admin::people::{SessionPolicy, SetupToken, needs_setup, purge_sessions};
 use console::{Console, ConsoleConfig, SmtpListener};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use relay::{Connections, Relay, RelayConfig, Retention};
 use store::sqlite::{ServerLock, SqliteStore};
 use store::{NodeId, Store};
 use submission::http::HttpLimits;
 use submission::smtp::{Listener, ListenerConfig, SmtpServer};
+use telling::{Telling, TellingConfig};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,7 @@ pub(crate) struct Gateway {
     pub(crate) smtp: Vec<SocketAddr>,
     pub(crate) store: Arc<dyn Store>,
     relay: relay::Running,
+    telling: telling::Running,
     servers: JoinSet<()>,
     upkeep: JoinHandle<()>,
     stop: CancellationToken,
@@ -69,6 +71,8 @@ impl Gateway {
         let http_address = http.listener.local_addr()?;
         tracing::info!(event = "http_listening", listen = %http_address, tls = http.tls.is_some());
 
+        // Before the relay: what it does from its first moment on is told.
+        let telling = start_telling(config, Arc::clone(&store)).await?;
         let relay = start_relay(config, Arc::clone(&store)).await?;
         let mut servers = JoinSet::new();
         smtp.into_iter().for_each(|listener| drop(servers.spawn(listener.serve(stop.clone()))));
@@ -78,6 +82,7 @@ impl Gateway {
             smtp: smtp_addresses,
             store,
             relay,
+            telling,
             servers,
             upkeep: tokio::spawn(upkeep(sqlite)),
             stop,
@@ -107,6 +112,7 @@ impl Gateway {
         }
         self.upkeep.abort();
         self.relay.shutdown().await;
+        self.telling.shutdown().await;
     }
 }
 
@@ -140,6 +146,19 @@ async fn start_relay(config: &Config, store: Arc<dyn Store>) -> Result<relay::Ru
     Relay::start(store, upstreams, relay)
         .await
         .map_err(|error| Failure::new(format!("the relay cannot start: {error}"), "Run 'postern doctor'."))
+}
+
+async fn start_telling(config: &Config, store: Arc<dyn Store>) -> Result<telling::Running, Failure> {
+    let mut telling = TellingConfig::new(config.hostname());
+    telling.network = network(config)?;
+    if let Ok(lifetime) = SignedDuration::try_from(config.limits.queue_lifetime.as_duration()) {
+        telling.queue_lifetime = lifetime;
+    }
+    let (data_dir, min_free_bytes) = (config.data_dir.clone(), config.limits.min_free_bytes);
+    telling.has_room = Arc::new(move || super::pages::has_room(&data_dir, min_free_bytes));
+    Telling::start(store, telling)
+        .await
+        .map_err(|error| Failure::new(format!("news cannot be told: {error}"), "Run 'postern doctor'."))
 }
 
 async fn bind_smtp(

@@ -1,6 +1,6 @@
 //! What the program says of itself to monitoring: whether it is well, what it counts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -30,8 +30,7 @@ pub(super) fn router(watched: Watched) -> Router {
 /// Ready means: a message that comes now can be made durable.
 async fn ready(State(watched): State<Watched>) -> (StatusCode, Json<Value>) {
     let store = watched.store.probe().await;
-    let free = rustix::fs::statvfs(&watched.data_dir).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-    let has_room = free.is_ok_and(|free| free >= watched.min_free_bytes);
+    let has_room = has_room(&watched.data_dir, watched.min_free_bytes);
     let is_ready = store.is_ok() && has_room;
     if !is_ready {
         tracing::warn!(event = "not_ready", store = store.is_ok(), has_room);
@@ -44,6 +43,12 @@ async fn ready(State(watched): State<Watched>) -> (StatusCode, Json<Value>) {
         },
     });
     (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(answer))
+}
+
+/// Whether the disk that holds this folder has so many octets left.
+pub(super) fn has_room(folder: &Path, min_free_bytes: u64) -> bool {
+    let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    free.is_ok_and(|free| free >= min_free_bytes)
 }
 
 async fn metrics(State(watched): State<Watched>) -> Response {
