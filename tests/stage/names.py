@@ -25,9 +25,9 @@ class NameServer:
         while True:
             try:
                 question, peer = self.socket.recvfrom(1500)
+                self.socket.sendto(self._answer(question), peer)
             except OSError:
                 return
-            self.socket.sendto(self._answer(question), peer)
 
     def _answer(self, question):
         labels, at = [], 12

@@ -23,7 +23,7 @@ acl allowed dstdomain {allowed}
 acl allowed_ports port {ports}
 acl CONNECT method CONNECT
 http_access deny !signed_in
-http_access deny !CONNECT
+{tunnels_only}
 http_access deny !allowed
 http_access deny !allowed_ports
 http_access allow signed_in
@@ -61,7 +61,7 @@ def _answers(address, port):
 class Squid:
     """Wants USER and PASSWORD, and lets nobody connect to other hosts than those `allowed`. A context manager."""
 
-    def __init__(self, address, port, allowed, hosts, ports=(443, 587), more="", door="", tls_door=None):
+    def __init__(self, address, port, allowed, hosts, ports=(443, 587), more="", door="", tls_door=None, tunnels_only=True):
         self.address, self.port = address, port
         # It runs as a user who may not look into the tests' folders.
         self.home = Path(tempfile.mkdtemp(prefix="squid-"))
@@ -75,6 +75,7 @@ class Squid:
             doors=doors.replace("HOME", str(self.home)),
             home=self.home,
             allowed=" ".join(allowed),
+            tunnels_only="http_access deny !CONNECT" if tunnels_only else "",
             ports=" ".join(map(str, ports)),
             hosts=self.home / "hosts",
             more=more.replace("HOME", str(self.home)),

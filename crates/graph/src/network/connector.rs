@@ -24,7 +24,7 @@ use super::{Network, NetworkError};
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// For finding out what went wrong: whoever answers at all answers within this.
-const LOOK_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
 
 thread_local! {
     /// Where the connection that is being begun goes to. The client does not tell its layers, but it asks the proxy rule in
