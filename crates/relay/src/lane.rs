@@ -56,6 +56,8 @@ struct State {
     pacer: LanePacer,
     /// What is due has no room in the budgets before then. `Some(None)`: not before something under way has ended.
     no_room_until: Option<Option<Timestamp>>,
+    /// One that was waited for.
+    slot: Option<Slot>,
     /// A claim of several passed something over: a single one may have room.
     one_at_a_time: bool,
     /// When something may be due; `None`: nothing waits.
@@ -102,6 +104,7 @@ impl LaneTask {
             lease,
             pacer: self.pacing.of(&lane.key).await?,
             no_room_until: None,
+            slot: None,
             one_at_a_time: false,
             connection: lane.key.connection,
             rest: Arc::new(Rest::new(self.id, lane.pause, is_broken)),
@@ -119,6 +122,7 @@ impl LaneTask {
             }
             self.renew_lease(state).await?;
             self.claim_due(state).await?;
+            state.slot = None;
             let (pause, now) = (state.rest.broken(self.now()), self.now());
             state.failover.move_on(&*self.deliverer.store, self.id, pause, now).await?;
             if state.look_at.is_none()
@@ -254,11 +258,11 @@ impl LaneTask {
     }
 
     /// Up to so many slots, as many as the process and the application have left. No lane takes more than half of all.
-    fn take_slots(&self, state: &State, most: u32) -> Vec<Slot> {
+    fn take_slots(&self, state: &mut State, most: u32) -> Vec<Slot> {
         let half = (self.deliverer.limits.in_flight / 2).max(1);
         let most = most.min(half.saturating_sub(u32::try_from(state.under_way.len()).unwrap_or(u32::MAX)));
-        let mut slots = Vec::new();
-        for _ in 0..most {
+        let mut slots: Vec<Slot> = state.slot.take().into_iter().collect();
+        while slots.len() < usize::try_from(most).unwrap_or(usize::MAX) {
             let application = match state.pacer.application().map(|all| Arc::clone(all).try_acquire_owned()) {
                 None => None,
                 Some(Ok(permit)) => Some(permit),
@@ -287,8 +291,8 @@ impl LaneTask {
                 state.no_room_until = None;
                 state.rest.read_again(&*self.deliverer.store).await?;
             }
-            // Another lane gave a slot back: hold it no longer than it takes to wake up.
-            () = self.slot_is_free(application), if starved => {}
+            // Kept for the look that follows: of several lanes that wait, the one that is served must not have to ask again.
+            slot = self.next_slot(application), if starved => state.slot = slot,
             () = state.pacer.news(), if has_no_room => state.no_room_until = None,
             () = tokio::time::sleep_until(deadline) => {}
             () = self.stop.cancelled() => {}
@@ -309,12 +313,14 @@ impl LaneTask {
         state.no_room_until = None;
     }
 
-    async fn slot_is_free(&self, application: Option<Arc<Semaphore>>) {
-        if let Some(application) = application {
-            // Closed by nobody.
-            let _slot = application.acquire().await;
-        }
-        let _slot = self.slots.acquire().await;
+    async fn next_slot(&self, application: Option<Arc<Semaphore>>) -> Option<Slot> {
+        // Closed by nobody.
+        let application = match application {
+            Some(all) => Some(all.acquire_owned().await.ok()?),
+            None => None,
+        };
+        let process = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        Some(Slot { _process: process, _application: application })
     }
 
     async fn rest_unusable(&self, state: &State, error: UpstreamError) {
