@@ -70,6 +70,6 @@ pub use setup_file::{
 };
 pub use tenants::{TenantView, create_tenant, find_tenant, list_tenants, remove_tenant, update_tenant};
 pub use webhooks::{
-    SavedWebhook, WebhookView, create_webhook, find_webhook, list_webhooks, remove_webhook, rotate_webhook_secret,
-    update_webhook,
+    SavedWebhook, WebhookTest, WebhookView, create_webhook, find_webhook, list_webhooks, remove_webhook,
+    rotate_webhook_secret, test_webhook, update_webhook,
 };

@@ -1,5 +1,7 @@
 //! Webhooks: who is told of news over HTTP.
 
+mod test;
+
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -10,6 +12,8 @@ use crate::apply::telling;
 use crate::change::{check_name, gone, save};
 use crate::sealed_secret::{seal_unless_known, webhook_secret};
 use crate::{Actor, AdminError, Refused, Role, Saved, WebhookEntry};
+
+pub use test::{WebhookTest, test_webhook};
 
 /// A webhook as it may be shown; its secret is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -124,6 +124,7 @@ fn administration() -> OpenApiRouter<Api> {
         .routes(routes!(notices::show_notices, notices::update_notices))
         .routes(routes!(webhooks::list_webhooks))
         .routes(routes!(webhooks::show_webhook))
+        .routes(routes!(webhooks::test_webhook))
         .routes(routes!(accounts::list_accounts))
         .routes(routes!(accounts::show_account))
         .routes(routes!(users::list_users))

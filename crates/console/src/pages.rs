@@ -176,6 +176,7 @@ fn system_settings(pages: Pages) -> Pages {
         .sensitive_view("/settings/webhooks/{id}/edit", Role::Administrator, settings::webhooks::edit::show)
         .sensitive("/settings/webhooks/{id}/edit", Role::Administrator, settings::webhooks::edit::save)
         .sensitive("/settings/webhooks/{id}/rotate", Role::Administrator, settings::webhooks::secret::rotate)
+        .action("/settings/webhooks/{id}/test", Role::Administrator, settings::webhooks::test::submit)
         .sensitive("/settings/webhooks/{id}/remove", Role::Administrator, settings::webhooks::edit::remove)
         .view("/test-message", Role::Operator, settings::test_message::show)
         .action("/test-message", Role::Operator, settings::test_message::send)

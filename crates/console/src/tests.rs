@@ -18,5 +18,6 @@ mod openid;
 mod pages;
 mod sessions;
 mod signing_in;
+mod standing;
 mod words;
 mod world;

@@ -12,7 +12,7 @@ use crate::{Actor, AdminError, Role};
 const PAGE: u32 = 500;
 
 const HEAD: &str =
-    "id,state,received_at,sender,from,recipients,subject,message_id,size_bytes,attempts,account,via,error\r\n";
+    "id,state,received_at,sender,from,recipients,subject,message_id,size_bytes,attempts,account,via,error,bounced\r\n";
 
 /// One piece of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,7 @@ fn row(message: &MessageRecord, account: &str) -> String {
         account.to_owned(),
         via.as_ref().and_then(|via| via.as_str()).unwrap_or_default().to_owned(),
         message.last_error.as_ref().map(|error| error.what.clone()).unwrap_or_default(),
+        if message.bounced { "yes" } else { "" }.to_owned(),
     ];
     let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     format!("{}\r\n", cells.join(","))

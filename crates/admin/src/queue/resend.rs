@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use mail::compose::{ComposeMessage, Mailboxes, compose};
 use mail::{Address, MessageId, trace};
 use serde_json::json;
+use settings::Settings;
 use store::{AuditEntry, Enqueued, NewMessage, Priority, StagedBody, Store, StoreError, Via};
 use tokio::io::AsyncReadExt as _;
 
@@ -26,7 +27,8 @@ pub async fn resend_message(
     let record = store.message(id).await?.message;
     let body = copy_body(store, id).await?;
     let lifetime = record.received_at.duration_until(record.expires_at);
-    let routed_to = store.settings().borrow().route(record.header_from.as_ref()).ok();
+    let settings = store.settings().borrow().clone();
+    let routed_to = settings.route(record.header_from.as_ref()).ok();
     let again = new_id(now)?;
     let message = NewMessage {
         id: again,
@@ -37,7 +39,7 @@ pub async fn resend_message(
         subject: record.subject,
         internet_message_id: record.internet_message_id,
         routed_to,
-        hold: None,
+        hold: hold(&settings),
         priority: record.priority,
         send_at: None,
         received_at: now,
@@ -83,13 +85,13 @@ pub async fn send_test_message(
         header_from: Some(from),
         subject: Some(TEST_SUBJECT.to_owned()),
         routed_to: Some(routed_to),
-        hold: None,
+        hold: hold(&settings),
         priority: Priority::High,
         send_at: None,
         received_at: now,
         expires_at: now.saturating_add(TEST_LIFETIME).map_err(|_| beyond_time())?,
         account: None,
-        via: Via::Cli,
+        via: Via::Gateway,
         peer: None,
         idempotency: None,
         metadata: Some(json!({ "test": true })),
@@ -162,6 +164,11 @@ fn marked(metadata: Option<serde_json::Value>, of: MessageId) -> serde_json::Val
         Some(other) => json!({ "resent_of": of, "metadata": other }),
         None => json!({ "resent_of": of }),
     }
+}
+
+/// A testing environment holds what is made here, too.
+fn hold(settings: &Settings) -> Option<String> {
+    settings.emails.hold_all.then(|| "this is a testing environment: every message is held (hold_all)".to_owned())
 }
 
 fn new_id(now: Timestamp) -> Result<MessageId, Refused> {

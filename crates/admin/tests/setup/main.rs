@@ -6,6 +6,7 @@ mod gateway;
 mod identity;
 mod network;
 mod pace;
+mod ping;
 mod telling;
 mod testing;
 mod token_sign_in;

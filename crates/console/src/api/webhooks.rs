@@ -156,6 +156,30 @@ pub(super) async fn rotate_webhook_secret(
     Ok(Json(WebhookSaved::from(decided(&console, version, rotated)?)).into_response())
 }
 
+/// Calls the webhook once, signed, with the type `ping`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/test",
+    tag = "webhooks",
+    params(("id" = String, Path, description = "As in the list")),
+    responses(
+        (status = 200, description = "What came of it; `ok` says whether the receiver took the call", body = described::WebhookTest),
+        AnyCall,
+        OfOne,
+        Change,
+    )
+)]
+pub(super) async fn test_webhook(
+    State(console): State<Console>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Response, ApiError> {
+    known(&console, &caller, &id)?;
+    let network = &console.config.network;
+    let test = admin::test_webhook(console.store(), &caller.actor, &id, network, console.now()).await?;
+    Ok(Json(test).into_response())
+}
+
 /// Removes a webhook: what it was not told yet it is never told.
 #[utoipa::path(
     delete,

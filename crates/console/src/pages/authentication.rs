@@ -53,6 +53,7 @@ impl AuthenticationState {
 
     fn of_server(server: &SmtpServerView) -> Self {
         let words = match &server.username {
+            Some(username) if server.oauth_scope.is_some() => format!("signs in as {username}, by token"),
             Some(username) => format!("signs in as {username}"),
             None => "no authentication".to_owned(),
         };
@@ -69,7 +70,7 @@ impl AuthenticationState {
     }
 
     fn of_row(row: &tenants::Row) -> Self {
-        if row.tenant.certificate.is_none() && !row.tenant.has_client_secret {
+        if row.tenant.credential.is_none() {
             return Self::missing();
         }
         match &row.expiry {

@@ -12,7 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::Timestamp;
 use mail::MessageId;
-use settings::Settings;
+use settings::{ConnectionId, Role, Settings};
 use store::{MessageDetail, MessageState, Priority, RecipientState, RecipientStatus};
 
 use crate::Console;
@@ -105,10 +105,13 @@ fn facts(detail: &MessageDetail, settings: &Settings, waits: &Waits, actor: &Act
         let connection = settings.connection(&way.connection).map_or("(removed)", |it| it.name.as_str());
         (connection.to_owned(), foreign::line(way.mailbox.as_str(), foreign::LINE_MAX_CHARS))
     });
+    let error = message.last_error.as_ref().or(waits.explanation(message, now));
+    let reachable = message.routed_to.as_ref().filter(|_| actor.may(Role::Administrator));
+    let tenant = reachable.and_then(|way| tenant_of(settings, &way.connection));
     let metadata = message.metadata.as_ref().and_then(|it| serde_json::to_string_pretty(it).ok());
     Facts {
         row: Row::of(message, waits, now),
-        error: message.last_error.as_ref().or(waits.explanation(message, now)).map(ExplanationView::of),
+        error: error.map(|error| ExplanationView::of(error).at_tenant(tenant)),
         doubt: doubt(detail),
         due: message.due_at.filter(|due| message.state == MessageState::Queued && *due > now).map(when),
         expires: is_waiting.then(|| when(message.expires_at)),
@@ -127,6 +130,12 @@ fn facts(detail: &MessageDetail, settings: &Settings, waits: &Waits, actor: &Act
         attempts: message.attempts,
         acts: Act::ALL.into_iter().filter(|act| act.is_for(message.state) && actor.may(act.role())).collect(),
     }
+}
+
+/// Id and name of the tenant of a connection.
+fn tenant_of<'a>(settings: &'a Settings, connection: &ConnectionId) -> Option<(&'a str, &'a str)> {
+    let tenant = settings.tenant(settings.connection(connection)?.tenant.as_ref()?)?;
+    Some((tenant.id.0.as_str(), tenant.name.as_str()))
 }
 
 fn doubt(detail: &MessageDetail) -> Option<&'static str> {

@@ -20,7 +20,7 @@ use crate::error::PageError;
 use crate::frame::{Frame, page};
 use crate::guard::Visitor;
 
-use asked::{Asked, QUICK, SINGLE};
+use asked::{Asked, BOUNCED, QUICK, SINGLE};
 use bulk::BulkResult;
 pub(super) use row::{Row, state_text};
 pub(super) use waits::Waits;
@@ -89,10 +89,11 @@ async fn list_page(
     let (list, problem) = look(console, visitor.actor(), &asked).await?;
     let quick = QUICK.iter().map(|quick| choice(&asked, quick.name, quick.text));
     let single = SINGLE.iter().map(|state| choice(&asked, state.name(), state_text(*state)));
+    let bounced = choice(&asked, BOUNCED, "Bounced");
     page(&MessagesPage {
         frame: Frame::new(visitor, "Messages"),
         quick: quick.collect(),
-        single: single.collect(),
+        single: single.chain([bounced]).collect(),
         list,
         problem,
         result,

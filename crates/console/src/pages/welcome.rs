@@ -117,7 +117,7 @@ pub(super) async fn progress(console: &Console, visitor: &Visitor) -> Result<Pro
     let settings = "/settings".to_owned();
     Ok(Progress::of(vec![
         connection_step(connection),
-        authentication_step(console, visitor, connection).await?,
+        authentication_step(console, visitor, &connections, connection).await?,
         step("Emails settings", emails.problem.is_none(), emails_text, settings, "Edit Global System Settings"),
         step(
             "Submission account",
@@ -139,9 +139,11 @@ fn connection_step(connection: Option<&ConnectionSummary>) -> Step {
     step("Service Connection", connection.is_some(), text, href.to_owned(), "Add Service Connection")
 }
 
+/// Done when every connection that mail may leave by can prove who it is; the first that cannot is shown.
 async fn authentication_step(
     console: &Console,
     visitor: &Visitor,
+    connections: &[ConnectionSummary],
     connection: Option<&ConnectionSummary>,
 ) -> Result<Step, PageError> {
     const TITLE: &str = "Setup Authentication";
@@ -149,7 +151,15 @@ async fn authentication_step(
         let text = "Prove to Microsoft that mail may leave: as the app, or as a person who signs in.";
         return Ok(step(TITLE, false, text, "/integration/connections".to_owned(), TITLE));
     };
-    let state = AuthenticationState::of(console, visitor, connection).await?;
+    let mut connection = connection;
+    let mut state = AuthenticationState::of(console, visitor, connection).await?;
+    for other in connections.iter().filter(|other| !other.used_by.is_empty()) {
+        if !state.is_set_up {
+            break;
+        }
+        connection = other;
+        state = AuthenticationState::of(console, visitor, other).await?;
+    }
     let href = format!("/integration/connections/{}/authentication", connection.id);
     Ok(step(TITLE, state.is_set_up, format!("{}: {}.", connection.name, state.words), href, TITLE))
 }

@@ -112,6 +112,7 @@ fn fields(world: &World, entry: &Entry) -> Option<Vec<(&'static str, String)>> {
         | "/administration/tokens/{id}/revoke"
         | "/settings/sign-in/remove"
         | "/settings/webhooks/{id}/rotate"
+        | "/settings/webhooks/{id}/test"
         | "/settings/webhooks/{id}/remove"
         | "/messages/{id}/{act}"
         | "/integration/tenants/{id}/remove"

@@ -94,7 +94,7 @@ messages_per_minute = 600
 
 [[webhook]]
 name = "Chat"
-url = "https://hooks.contoso.test/postern"
+url = "http://127.0.0.1:9/postern"
 secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 events = ["message.failed", "alarm.raised"]
 "#;

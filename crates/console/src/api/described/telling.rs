@@ -1,6 +1,7 @@
 //! Webhooks, notices, alarms.
 
 use serde::{Deserialize, Serialize};
+use submission::http::ExplanationView;
 use utoipa::ToSchema;
 
 use super::{DiffLine, SecretText};
@@ -71,6 +72,19 @@ pub(in crate::api) struct WebhookSaved {
     rerouted: u64,
     #[schema(required)]
     generated_secret: Option<String>,
+}
+
+/// What came of a call.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct WebhookTest {
+    /// Name of the webhook.
+    webhook: String,
+    ok: bool,
+    /// HTTP status; null: there was no answer.
+    #[schema(required)]
+    status: Option<u16>,
+    #[schema(required)]
+    explanation: Option<ExplanationView>,
 }
 
 /// Notices by mail.

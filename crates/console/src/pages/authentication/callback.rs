@@ -76,6 +76,7 @@ pub(in crate::pages) async fn finish(
                 fix: refused.fix,
                 who: String::new(),
                 code: None,
+                place: None,
             };
             failed(&visitor, back, Some(error))?
         }

@@ -4,6 +4,7 @@ use admin::{ConnectionTest, SmtpOffer, TokenFacts};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use jiff::Timestamp;
+use settings::Role;
 
 use super::{Extra, authentication_page, when};
 use crate::Console;
@@ -33,13 +34,14 @@ pub(super) struct TokenView {
 
 impl TestView {
     /// `is_server`: of a connection that is no customer of Microsoft.
-    fn of(test: ConnectionTest, is_server: bool, now: Timestamp) -> Self {
+    /// `tenant`: id and name, of a connection that has one.
+    fn of(test: ConnectionTest, is_server: bool, tenant: Option<(&str, &str)>, now: Timestamp) -> Self {
         let token = test.token.map(|facts| TokenView {
             roles: facts.roles.join(", "),
             expires: facts.expires.map_or_else(|| "not said".to_owned(), |at| when(at, now)),
             facts,
         });
-        let error = test.explanation.as_ref().map(ExplanationView::of);
+        let error = test.explanation.as_ref().map(|why| ExplanationView::of(why).at_tenant(tenant));
         let words = match (test.ok, is_server) {
             (true, false) => "Microsoft gave a token",
             (false, false) => "There was no token",
@@ -56,7 +58,11 @@ pub(in crate::pages) async fn submit(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let test = admin::test_connection(&console.store, visitor.actor(), &id, &console.config.network).await?;
-    let is_server = connection(&console, &visitor, &id)?.smtp_server.is_some();
-    let test = Some(TestView::of(test, is_server, console.now()));
+    let connection = connection(&console, &visitor, &id)?;
+    let tenants = admin::list_tenants(console.store(), visitor.actor())?;
+    let tenant = tenants.iter().find(|tenant| Some(&tenant.name) == connection.tenant.as_ref());
+    let tenant = tenant.filter(|_| visitor.actor().may(Role::Administrator));
+    let tenant = tenant.map(|tenant| (tenant.id.as_str(), tenant.name.as_str()));
+    let test = Some(TestView::of(test, connection.smtp_server.is_some(), tenant, console.now()));
     authentication_page(&console, &visitor, &id, Extra { test, ..Extra::default() }).await
 }

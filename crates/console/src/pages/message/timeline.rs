@@ -54,6 +54,8 @@ pub(in crate::pages) struct ExplanationView {
     pub(in crate::pages) fix: String,
     pub(in crate::pages) who: String,
     pub(in crate::pages) code: Option<String>,
+    /// Where what is to be done is done: address and words.
+    pub(in crate::pages) place: Option<(String, String)>,
 }
 
 impl ExplanationView {
@@ -66,7 +68,16 @@ impl ExplanationView {
             fix: line(&explanation.fix),
             who: line(&explanation.who),
             code: explanation.code.as_deref().map(line),
+            place: None,
         }
+    }
+
+    /// What Entra refuses is mended in the tenant: its secret, its ids.
+    pub(in crate::pages) fn at_tenant(self, tenant: Option<(&str, &str)>) -> Self {
+        let is_entras = self.code.as_ref().is_some_and(|code| code.starts_with("AADSTS"));
+        let place = tenant.filter(|_| is_entras);
+        let place = place.map(|(id, name)| (format!("/integration/tenants/{id}/edit"), format!("Edit tenant {name}")));
+        Self { place, ..self }
     }
 }
 
@@ -95,7 +106,8 @@ fn plain(at: Timestamp, now: Timestamp, mark: &'static str, title: String, detai
 fn event_step(event: &Event, now: Timestamp) -> Step {
     let title = sentence(&event.kind.replace('_', " "));
     let detail = foreign::line(event.detail.as_deref().unwrap_or_default(), 1_000);
-    let mut step = plain(event.at, now, "state-warn", title, detail);
+    let mark = if event.kind == "bounced" { "state-failed" } else { "state-warn" };
+    let mut step = plain(event.at, now, mark, title, detail);
     step.actor = Some(foreign::line(&event.actor, foreign::LINE_MAX_CHARS));
     step
 }
@@ -163,6 +175,23 @@ fn duration(start: Timestamp, end: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_entra_refuses_leads_to_the_tenant_and_nothing_else_does() {
+        let of = |code: &str| {
+            let error = Explanation {
+                what: "No".into(),
+                why: String::new(),
+                fix: "Enter another secret here.".into(),
+                who: "you".into(),
+                code: Some(code.into()),
+            };
+            ExplanationView::of(&error).at_tenant(Some(("t1", "Contoso"))).place
+        };
+        let place = ("/integration/tenants/t1/edit".to_owned(), "Edit tenant Contoso".to_owned());
+        assert_eq!(of("AADSTS7000215"), Some(place));
+        assert_eq!(of("ErrorInvalidUser"), None);
+    }
 
     #[test]
     fn durations_read_as_people_say_them() {

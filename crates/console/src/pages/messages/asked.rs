@@ -27,6 +27,9 @@ pub(super) const QUICK: [Quick; 4] = [
     Quick { name: "sent", text: "Successfully sent", states: &[MessageState::Sent] },
 ];
 
+/// The filter for what came back after it was sent: no state of its own.
+pub(super) const BOUNCED: &str = "bounced";
+
 /// The other states, each by itself.
 pub(super) const SINGLE: [MessageState; 6] = [
     MessageState::Queued,
@@ -48,7 +51,7 @@ pub(super) struct Quick {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
-    /// A quick filter's name or a state's.
+    /// A quick filter's name, a state's, or [`BOUNCED`].
     pub(super) show: String,
     /// Words in sender, recipients, subject, ids.
     pub(super) q: String,
@@ -102,6 +105,7 @@ impl Asked {
             recipient,
             since: time(&self.since, "since")?,
             until: time(&self.until, "until")?,
+            bounced: self.show == BOUNCED,
             ..Filter::default()
         })
     }
@@ -216,6 +220,8 @@ mod tests {
         ] {
             assert_eq!(asked(query).filter().unwrap().states, states, "{query}");
         }
+        let bounced = asked("show=bounced").filter().unwrap();
+        assert!(bounced.bounced && bounced.states.is_empty() && !asked("show=sent").filter().unwrap().bounced);
         let unsent = asked("show=unsent").filter().unwrap().states;
         assert!(MessageState::ALL.iter().all(|state| {
             let is_over = state.is_settled() || *state == MessageState::Quarantined;

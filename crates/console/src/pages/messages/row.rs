@@ -19,6 +19,8 @@ pub(in crate::pages) struct Row {
     pub(in crate::pages) more: usize,
     pub(in crate::pages) subject: String,
     pub(in crate::pages) state: MessageState,
+    /// It was sent, and came back for a recipient.
+    pub(in crate::pages) bounced: bool,
     pub(in crate::pages) reason: String,
     pub(in crate::pages) via: &'static str,
     pub(in crate::pages) size: String,
@@ -40,6 +42,7 @@ impl Row {
             more: recipients.len().saturating_sub(1),
             subject: subject_text(message),
             state: message.state,
+            bounced: message.bounced,
             reason: reason(message, waits.why(message, now)),
             via: via_text(message.via),
             size: show::bytes(message.size_bytes),
@@ -47,7 +50,12 @@ impl Row {
     }
 
     pub(in crate::pages) fn state_text(&self) -> &'static str {
-        state_text(self.state)
+        if self.bounced { "Bounced" } else { state_text(self.state) }
+    }
+
+    /// The end of its class.
+    pub(in crate::pages) fn state_class(&self) -> &'static str {
+        if self.bounced { "failed" } else { self.state.name() }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use store::{Explanation, LaneId, LanePause, MessageRecord, MessageState, StoreError};
 
+use super::foreign;
 use crate::Console;
 use crate::show;
 
@@ -49,8 +50,13 @@ impl Waits {
         let due = message.due_at.filter(|due| *due > now);
         match (lane, due) {
             (Some(pause), due) if due.is_none_or(|due| due < pause.until) => {
-                let state = if pause.needs_administrator { "stopped" } else { "throttled" };
-                Some(format!("Its mailbox is {state}. Goes on {}.", show::distance(&pause.until, &now)))
+                // An error of its own stands before this and says the same.
+                let why = match &message.last_error {
+                    Some(_) => String::new(),
+                    None => format!(" {}", foreign::line(&pause.explanation.what, foreign::LINE_MAX_CHARS)),
+                };
+                let state = if pause.needs_administrator { "stopped" } else { "resting" };
+                Some(format!("Its mailbox is {state}.{why} Goes on {}.", show::distance(&pause.until, &now)))
             }
             (_, Some(due)) => {
                 let what = if message.attempts > 0 { "Next attempt" } else { "Due" };
@@ -102,24 +108,28 @@ mod tests {
 
     #[test]
     fn a_message_says_why_it_waits() {
-        let throttled = LanePause {
+        let pause = LanePause {
             until: at(160),
             explanation: Explanation { what: "Too many.".to_owned(), ..Explanation::default() },
             needs_administrator: false,
         };
-        let stands = Waits(HashMap::from([(LaneId(1), throttled)]));
+        let stands = Waits(HashMap::from([(LaneId(1), pause)]));
         let now = at(100);
-        let throttled = "Its mailbox is throttled. Goes on in 1 minute.";
+        let resting = "Its mailbox is resting. Too many. Goes on in 1 minute.";
+        let mut tried = message(90, 1, true);
+        tried.last_error = Some(Explanation { what: "Too many.".to_owned(), ..Explanation::default() });
         for (waits, message, words) in [
             (&Waits::default(), message(90, 0, true), None),
             (&Waits::default(), message(130, 1, true), Some("Next attempt in 30 seconds.")),
-            (&stands, message(90, 0, true), Some(throttled)),
-            (&stands, message(130, 1, true), Some(throttled)),
+            (&stands, message(90, 0, true), Some(resting)),
+            (&stands, message(130, 1, true), Some(resting)),
             (&stands, message(220, 0, true), Some("Due in 2 minutes.")),
             (&stands, message(90, 0, false), Some("Nothing sends it: see Edit Global System Settings, Emails.")),
         ] {
             assert_eq!(waits.why(&message, now).as_deref(), words);
         }
+        let once = "Its mailbox is resting. Goes on in 1 minute.";
+        assert_eq!(stands.why(&tried, now).as_deref(), Some(once), "its own error says the reason already");
         assert_eq!(stands.why(&message(90, 0, true), at(160)), None, "the pause is over");
         let explained = |waits: &Waits| waits.explanation(&message(90, 0, true), now).map(|it| it.what.clone());
         assert_eq!((explained(&stands), explained(&Waits::default())), (Some("Too many.".to_owned()), None));

@@ -52,7 +52,7 @@ fn connection(state: &ConnectionState) -> Option<Need> {
             used if used.is_empty() => "Nothing uses it.".to_owned(),
             used => format!("Used by {used}."),
         },
-        href: format!("/integration/connections/{}", state.connection.id),
+        href: format!("/integration/connections/{}/authentication", state.connection.id),
     })
 }
 

@@ -3,6 +3,7 @@
 pub(in crate::pages) mod edit;
 mod form;
 pub(in crate::pages) mod secret;
+pub(in crate::pages) mod test;
 
 use admin::WebhookView;
 use askama::Template;
@@ -14,6 +15,8 @@ use crate::Console;
 use crate::error::PageError;
 use crate::frame::{Frame, page};
 use crate::guard::Visitor;
+
+use test::TestView;
 
 struct Row {
     webhook: WebhookView,
@@ -27,18 +30,25 @@ struct WebhooksPage {
     views: &'static [View],
     here: &'static str,
     webhooks: Vec<Row>,
+    /// What came of the one that was just called.
+    test: Option<TestView>,
 }
 
 pub(in crate::pages) async fn list(State(console): State<Console>, visitor: Visitor) -> Result<Response, PageError> {
+    list_page(&console, &visitor, None)
+}
+
+fn list_page(console: &Console, visitor: &Visitor, test: Option<TestView>) -> Result<Response, PageError> {
     let row = |webhook: WebhookView| {
         let names: Vec<&str> = webhook.events.iter().map(|news| news.name()).collect();
         Row { events: if names.is_empty() { "everything".to_owned() } else { names.join(", ") }, webhook }
     };
     page(&WebhooksPage {
-        frame: Frame::new(&visitor, "Edit Global System Settings"),
+        frame: Frame::new(visitor, "Edit Global System Settings"),
         views: VIEWS,
         here: "Webhooks",
         webhooks: admin::list_webhooks(console.store(), visitor.actor())?.into_iter().map(row).collect(),
+        test,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Messages as files: one as it would be sent, or what is known of many.
 
+use std::io;
 use std::path::PathBuf;
 
 use admin::{Actor, export_message, list_messages};
@@ -34,14 +35,41 @@ pub(super) async fn export(store: &dyn Store, options: &Options) -> Result<(), F
             Failure::new(format!("{} cannot be written: {error}", file.display()), "Name another file with --out.")
         })?),
     };
-    match options.id {
-        Some(id) => eml(store, id, &mut out).await?,
-        None => json_lines(store, &options.selection, &mut out).await?,
+    let written = match options.id {
+        Some(id) => eml(store, id, &mut out).await,
+        None => json_lines(store, &options.selection, &mut out).await,
+    };
+    match written {
+        Ok(()) => out.flush().await.or_else(unless_reader_left).map_err(Failure::from),
+        Err(Stopped::ReaderLeft) => Ok(()),
+        Err(Stopped::Failed(failure)) => Err(failure),
     }
-    Ok(out.flush().await?)
 }
 
-async fn eml(store: &dyn Store, id: MessageId, out: &mut (impl AsyncWrite + Unpin)) -> Result<(), Failure> {
+/// Why writing ended early.
+enum Stopped {
+    /// `postern queue export | head`: there is nothing to report.
+    ReaderLeft,
+    Failed(Failure),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ReaderLeft } else { Self::Failed(error.into()) }
+    }
+}
+
+impl From<admin::AdminError> for Stopped {
+    fn from(error: admin::AdminError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn unless_reader_left(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+async fn eml(store: &dyn Store, id: MessageId, out: &mut (impl AsyncWrite + Unpin)) -> Result<(), Stopped> {
     let (message, mut body) = export_message(store, &Actor::command_line(), id).await?;
     out.write_all(message.added_header.as_bytes()).await?;
     let mut chunk = vec![0; 64 * 1024];
@@ -56,14 +84,17 @@ async fn json_lines(
     store: &dyn Store,
     selection: &Selection,
     out: &mut (impl AsyncWrite + Unpin),
-) -> Result<(), Failure> {
+) -> Result<(), Stopped> {
     let filter = selection.filter();
     let mut before = None;
     loop {
         let page = list_messages(store, &Actor::command_line(), &filter, PageRequest { before, limit: PAGE }).await?;
         for message in page.messages.into_iter().map(MessageSummary::from) {
             let mut line = serde_json::to_vec(&message).map_err(|error| {
-                Failure::new(format!("{} cannot be written as JSON: {error}", message.id), "Report this.")
+                Stopped::Failed(Failure::new(
+                    format!("{} cannot be written as JSON: {error}", message.id),
+                    "Report this.",
+                ))
             })?;
             line.push(b'\n');
             out.write_all(&line).await?;

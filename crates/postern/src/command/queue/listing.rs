@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use mail::{Address, MessageId};
 use serde::Serialize;
 use serde_json::json;
-use store::{Attempt, Explanation, Filter, MessageDetail, MessageRecord, MessageState, PageRequest, Store};
+use store::{
+    Attempt, Explanation, Filter, LanePause, MessageDetail, MessageRecord, MessageState, PageRequest, Store, StoreError,
+};
 
 use submission::http::{MessageSummary, MessageView};
 
@@ -25,6 +27,9 @@ pub(crate) struct Selection {
     /// Beginning of words in the sender's address
     #[arg(long, value_name = "TEXT")]
     pub from: Option<String>,
+    /// Only what came back after it was sent
+    #[arg(long)]
+    pub bounced: bool,
     /// A recipient
     #[arg(long, value_name = "ADDRESS")]
     pub to: Option<Address>,
@@ -79,6 +84,7 @@ impl Selection {
             text: self.query.clone(),
             sender: self.from.clone(),
             recipient: self.to.clone(),
+            bounced: self.bounced,
             since,
             ..Filter::default()
         }
@@ -149,7 +155,25 @@ pub(super) async fn show(store: &dyn Store, one: &One) -> Result<(), Failure> {
     if one.json {
         return say_json(&MessageView::from(detail));
     }
-    say(lines(&detail).join("\n"))
+    let rest = rest(store, &detail.message).await?;
+    let settings = store.settings().borrow().clone();
+    let way = detail.message.routed_to.as_ref().map(|to| {
+        // By its name; by its id once it is removed.
+        let name = settings.connection(&to.connection).map_or(to.connection.0.as_str(), |it| it.name.as_str());
+        format!("{} through {}", to.mailbox, plain(name))
+    });
+    say(lines(&detail, rest.as_ref(), way.as_deref()).join("\n"))
+}
+
+/// What keeps the message's lane from sending, if something does.
+async fn rest(store: &dyn Store, message: &MessageRecord) -> Result<Option<LanePause>, Failure> {
+    let Some(lane) = message.lane.filter(|_| message.state == MessageState::Queued) else { return Ok(None) };
+    match store.lane(lane).await {
+        Ok(lane) => Ok(lane.pause.filter(|pause| pause.until > Timestamp::now())),
+        // It went while we looked: then nothing rests.
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(admin::AdminError::from(error).into()),
+    }
 }
 
 /// A word of the store as its JSON has it.
@@ -157,7 +181,7 @@ fn word(value: impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn lines(detail: &MessageDetail) -> Vec<String> {
+fn lines(detail: &MessageDetail, rest: Option<&LanePause>, way: Option<&str>) -> Vec<String> {
     let message = &detail.message;
     let mut lines = vec![
         format!("id          {}", message.id),
@@ -166,13 +190,14 @@ fn lines(detail: &MessageDetail) -> Vec<String> {
         format!("from        {}", message.envelope.reverse_path),
         format!("subject     {}", plain(message.subject.as_deref().unwrap_or("(none)"))),
     ];
-    match &message.routed_to {
-        Some(to) => lines.push(format!("route       {} through {}", to.mailbox, to.connection)),
-        None => lines.push("route       none: the settings have no way for it".to_owned()),
-    }
+    lines.push(format!("route       {}", way.unwrap_or("none: the settings have no way for it")));
     if let Some(due) = message.due_at.filter(|_| message.state == MessageState::Queued) {
         lines.push(format!("next try    {due}, until {}", message.expires_at));
     }
+    lines.extend(rest.map(|pause| {
+        let who = if pause.needs_administrator { "stopped" } else { "resting" };
+        format!("waits       its mailbox is {who} until {}: {}", pause.until, plain(&pause.explanation.what))
+    }));
     if message.may_be_duplicated {
         lines.push("note        an answer was lost: a recipient may get it twice".to_owned());
     }
@@ -180,7 +205,14 @@ fn lines(detail: &MessageDetail) -> Vec<String> {
         let status = recipient.status.map(|status| format!(" {status}")).unwrap_or_default();
         lines.push(format!("to          {} {}{status}", recipient.address, word(recipient.state)));
     }
-    lines.extend(detail.attempts.iter().flat_map(attempt_lines));
+    let mut said = None;
+    for attempt in &detail.attempts {
+        lines.push(attempt_line(attempt));
+        // Attempt after attempt the same error: it is said once, and whole at the end.
+        let why = attempt.explanation.as_ref().map(|why| briefly(why));
+        lines.extend(why.clone().filter(|why| said.as_ref() != Some(why)).map(|why| format!("            {why}")));
+        said = why.or(said);
+    }
     for event in &detail.events {
         let words = event.detail.as_deref().map(|detail| format!(": {}", plain(detail))).unwrap_or_default();
         lines.push(format!("event       {} {} by {}{words}", event.at, event.kind, event.actor));
@@ -192,12 +224,16 @@ fn lines(detail: &MessageDetail) -> Vec<String> {
     lines
 }
 
-fn attempt_lines(attempt: &Attempt) -> Vec<String> {
+fn attempt_line(attempt: &Attempt) -> String {
     let end = attempt.ended_at.map_or("not heard of again".to_owned(), |at| format!("ended {at}"));
     let request = attempt.request_id.as_ref().map(|id| format!(", request-id {}", plain(id))).unwrap_or_default();
-    let line = format!("attempt     {} from {}, {end}{request}", attempt.started_at, attempt.mailbox);
-    let why = attempt.explanation.as_ref().map(|explanation| format!("            {}", explained(explanation)));
-    std::iter::once(line).chain(why).collect()
+    format!("attempt     {} from {}, {end}{request}", attempt.started_at, attempt.mailbox)
+}
+
+/// What, and the code.
+fn briefly(explanation: &Explanation) -> String {
+    let code = explanation.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
+    plain(format!("{}{code}", explanation.what).trim())
 }
 
 fn explained(explanation: &Explanation) -> String {
