@@ -210,9 +210,12 @@ impl Default for Retention {
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_field_names, reason = "`no_proxy` is the word everybody knows")]
 pub(crate) struct Proxy {
-    /// HTTP proxy, with user name and password if it wants them: `http://user:password@host:port`.
+    /// The proxy, with user name and password if it wants them: `http://user:password@host:port`; also `https://` (TLS up to
+    /// the proxy) and `socks5h://` (SOCKS 5). Other characters than letters and digits of a password are percent-encoded.
+    /// The proxy resolves the names of the outside.
     pub url: Option<Url>,
-    /// Hosts and domains reached without the proxy.
+    /// Reached without the proxy: host names with what is below them, addresses, and networks such as `10.0.0.0/8` (for
+    /// hosts that are given as addresses).
     pub no_proxy: Vec<String>,
     /// PEM file with certificate authorities trusted besides the public ones, for a private CA or a proxy that looks
     /// into TLS.

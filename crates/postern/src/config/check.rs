@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use relay::NetworkError;
+
 use super::{AuthMode, Config, Smtp, TlsMode};
 
 /// One thing that would keep the server from starting, or from being safe.
@@ -48,13 +50,37 @@ impl Config {
                 "Name a PEM file with certificates, or leave the key out.",
             ));
         }
-        if let Some(url) = self.proxy.url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
-            problems.push(Problem::new(
-                format!("proxy.url begins with '{}:'", url.scheme()),
-                "Use an HTTP proxy: http://host:port, or http://user:password@host:port.",
-            ));
-        }
+        problems.extend(self.proxy_problem());
         problems
+    }
+
+    /// What would keep the way out from being used. A bundle that cannot be read is told on its own.
+    fn proxy_problem(&self) -> Option<Problem> {
+        let network = relay::Network {
+            proxy: self.proxy.url.clone(),
+            no_proxy: self.proxy.no_proxy.clone(),
+            ca_bundle_pem: self.proxy.ca_bundle.as_ref().and_then(|file| std::fs::read(file).ok()),
+            ..relay::Network::default()
+        };
+        let error = network.check().err()?;
+        Some(match error {
+            NetworkError::Proxy => Problem::new(
+                format!("proxy.url: {error}"),
+                "Write http://host:port, https://host:port or socks5h://host:port, with user:password@ before the host if it \
+                 wants them.",
+            ),
+            NetworkError::NoProxy(_) => Problem::new(
+                format!("proxy.no_proxy: {error}"),
+                "Write a host name (what is below it is meant, too), an address or a network such as 10.0.0.0/8; no port.",
+            ),
+            NetworkError::CaBundle => Problem::new(
+                format!("proxy.ca_bundle: {error}"),
+                "Name a PEM file with certificates: lines from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.",
+            ),
+            NetworkError::Client(_) => {
+                Problem::new(format!("[proxy]: {error}"), "Correct it, or leave the section out.")
+            }
+        })
     }
 }
 
@@ -121,7 +147,9 @@ mod tests {
             (smtp("auth = 'off'\nallow = ['0.0.0.0/0']"), "open relay"),
             (smtp("auth = 'optional'\nallow = ['10.0.0.0/8', '::/0']"), "open relay"),
             ("[proxy]\nca_bundle = '/nowhere'".to_owned(), "ca_bundle"),
-            ("[proxy]\nurl = 'socks5://h:1'".to_owned(), "socks5"),
+            ("[proxy]\nca_bundle = '/etc/hostname'".to_owned(), "certificates in PEM"),
+            ("[proxy]\nurl = 'socks4://h:1'".to_owned(), "socks5h://"),
+            ("[proxy]\nno_proxy = ['mail.test:25']".to_owned(), "'mail.test:25' in no_proxy"),
         ] {
             let config: Config = toml::from_str(&text).unwrap();
             let problems = config.problems();

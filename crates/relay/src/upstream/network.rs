@@ -50,11 +50,14 @@ fn with_password(server: &ProxyServer, id: &ConnectionId, keys: &KeyRing) -> Res
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use secrecy::SecretString;
-    use settings::Service;
-    use store::Store as _;
+    use settings::{Service, Tenant, TenantId};
+    use store::{AuditEntry, SettingsChange, Store};
 
     use super::*;
+    use crate::{Connections, Upstreams as _};
 
     fn gateway() -> Network {
         Network {
@@ -123,5 +126,43 @@ mod tests {
         assert_eq!(network_of(&own, &gateway(), &keys).unwrap().ca_bundle_pem.unwrap(), b"GATEWAY\nOWN");
         let alone = network_of(&own, &Network::default(), &keys).unwrap();
         assert_eq!(alone.ca_bundle_pem.unwrap(), b"\nOWN");
+    }
+
+    #[tokio::test]
+    async fn tokens_are_shared_between_connections_that_go_the_same_way_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(store::sqlite::SqliteStore::open(folder.path()).unwrap());
+        let field = SecretField { table: "tenant", id: "t".to_owned(), field: "client_secret" };
+        let secret = store.key_ring().seal(&field, &SecretString::from("secret")).unwrap();
+        let tenant = Tenant {
+            id: TenantId("t".to_owned()),
+            name: "Contoso".to_owned(),
+            cloud: settings::Cloud::Global,
+            tenant_id: "contoso.test".to_owned(),
+            client_id: "66666666-7777-8888-9999-000000000000".to_owned(),
+            credential: Some(settings::Credential::ClientSecret { secret, expires: None }),
+            pending_certificate: None,
+            external: settings::ExternalLimit::default(),
+        };
+        let of = |id: &str, proxy| {
+            let network = Some(ConnectionNetwork { proxy, ca_bundle_pem: None });
+            let new = Connection::new(ConnectionId(id.to_owned()), id, Service::GraphApi);
+            Connection { tenant: Some(tenant.id.clone()), network, ..new }
+        };
+        let first = of("first", ProxyChoice::Direct);
+        let changes = vec![SettingsChange::PutTenant(tenant.clone()), SettingsChange::PutConnection(first.clone())];
+        let audit = AuditEntry {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            actor: "test".to_owned(),
+            action: "set up".to_owned(),
+            detail: serde_json::Value::Null,
+        };
+        store.change_settings(0, changes, audit).await.unwrap();
+        let connections = Connections::new(store, Network::default());
+        connections.transport(&first.id).unwrap();
+        let all = connections.built();
+        let is_shared_by = |other: &Connection| all[&first.id].is_shared_by(&tenant, other);
+        assert!(is_shared_by(&of("alike", ProxyChoice::Direct)));
+        assert!(!is_shared_by(&of("as the gateway", ProxyChoice::Gateway)));
     }
 }
