@@ -7,6 +7,7 @@
 mod browser;
 mod by_code;
 mod by_device;
+mod by_need;
 mod consent;
 mod desk;
 mod forgetting;
