@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use store::{Change, Store, StoreError};
 use tokio::sync::{broadcast, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::TellingConfig;
@@ -47,7 +47,7 @@ pub struct Telling;
 /// A running [`Telling`]. Dropping it does not stop it; [`Running::shutdown`] does.
 #[derive(Debug)]
 pub struct Running {
-    tasks: JoinSet<()>,
+    tasks: JoinHandle<()>,
     stop: CancellationToken,
 }
 
@@ -70,24 +70,30 @@ impl Telling {
         tasks.spawn(Alarms::new(shared.clone()).run());
         tasks.spawn(Bounces::new(shared.clone()).run());
         tasks.spawn(look_after(shared));
-        Ok(Running { tasks, stop })
+        Ok(Running { tasks: tokio::spawn(watch_over(tasks)), stop })
     }
 }
 
 impl Running {
     /// What is on its way is broken off: whoever was being told is told again at the next start.
-    pub async fn shutdown(mut self) {
+    pub async fn shutdown(self) {
         self.stop.cancel();
-        while let Some(end) = self.tasks.join_next().await {
-            if let Err(error) = end {
-                tracing::error!(event = "telling_task_crashed", %error);
-            }
-        }
+        let _cancelled = self.tasks.await;
     }
 
     /// Ends at once, as a crash would.
-    pub async fn abort(mut self) {
-        self.tasks.shutdown().await;
+    pub async fn abort(self) {
+        self.tasks.abort();
+        let _cancelled = self.tasks.await;
+    }
+}
+
+/// A bug in one of them ends that one, is said at once, and leaves the others at work.
+async fn watch_over(mut tasks: JoinSet<()>) {
+    while let Some(end) = tasks.join_next().await {
+        if let Err(error) = end {
+            tracing::error!(event = "telling_task_crashed", %error);
+        }
     }
 }
 
