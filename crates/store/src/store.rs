@@ -221,9 +221,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Forgets the outcomes up to that number; returns how many there were.
     async fn purge_outcomes(&self, up_to: u64) -> Result<u64, StoreError>;
 
-    /// Notes messages, oldest first and at most `limit`, that are `queued`, arrived before `received_before` and were
-    /// never noted: an outcome `Delayed` each. Returns how many.
-    async fn note_delayed(&self, received_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError>;
+    /// Notes messages, oldest first and at most `limit`, that are `queued`, were first due (at their arrival or `send_at`)
+    /// before `due_before` and were never noted: an outcome `Delayed` each. Returns how many.
+    async fn note_delayed(&self, due_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError>;
 
     // ---- small facts of others: how far a reader has read, which alarms are raised
 

@@ -246,8 +246,8 @@ impl Store for ModelStore {
         self.write(|state| Ok(state.purge_outcomes(up_to)))
     }
 
-    async fn note_delayed(&self, received_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.note_delayed(received_before, limit, now)))
+    async fn note_delayed(&self, due_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.note_delayed(due_before, limit, now)))
     }
 
     async fn kept(&self, key: &str) -> Result<Option<serde_json::Value>, StoreError> {

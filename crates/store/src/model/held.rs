@@ -17,6 +17,8 @@ pub(super) struct Held {
     pub(super) body: Bytes,
     /// Kept while the message is held, too.
     pub(super) due_at: Timestamp,
+    /// When it was first due.
+    pub(super) starts_at: Timestamp,
     pub(super) recipients: Vec<RecipientStatus>,
     pub(super) attempts: Vec<Attempt>,
     /// Whom the latest attempt is for.
@@ -36,6 +38,7 @@ impl Held {
         Self {
             arrival,
             due_at: message.send_at.unwrap_or(message.received_at),
+            starts_at: message.send_at.unwrap_or(message.received_at),
             recipients: message.envelope.recipients.iter().map(|known| pending(known.address.clone())).collect(),
             attempts: Vec::new(),
             attempted: Vec::new(),

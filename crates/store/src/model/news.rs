@@ -24,12 +24,10 @@ impl State {
         all - count(&self.outcomes)
     }
 
-    pub(super) fn note_delayed(&mut self, received_before: Timestamp, limit: u32, now: Timestamp) -> u64 {
+    pub(super) fn note_delayed(&mut self, due_before: Timestamp, limit: u32, now: Timestamp) -> u64 {
         let waits_long = |held: &super::Held| {
             let record = &held.record;
-            record.state == MessageState::Queued
-                && record.received_at < received_before
-                && !self.noted.contains(&record.id)
+            record.state == MessageState::Queued && held.starts_at < due_before && !self.noted.contains(&record.id)
         };
         let delayed = self.ids(waits_long, limit);
         for id in &delayed {

@@ -252,8 +252,8 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn note_delayed(&self, received_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
-        let ids = self.readers.read(move |connection| search::delayed(connection, received_before, limit)).await?;
+    async fn note_delayed(&self, due_before: Timestamp, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        let ids = self.readers.read(move |connection| search::delayed(connection, due_before, limit)).await?;
         if ids.is_empty() {
             return Ok(0);
         }

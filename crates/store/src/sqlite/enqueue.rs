@@ -115,9 +115,9 @@ fn insert(unit: &mut Unit<'_>, row: &Row) -> Result<Enqueued, StoreError> {
 
 fn insert_message(unit: &Unit<'_>, seq: i64, lane: Option<LaneId>, row: &Row) -> Result<(), StoreError> {
     let inserted = unit.insert(
-        "INSERT INTO message (seq, id, state, lane, priority, due_at, attempts, may_be_duplicated, received_at, \
+        "INSERT INTO message (seq, id, state, lane, priority, due_at, starts_at, attempts, may_be_duplicated, received_at, \
          expires_at, size, via, account, peer, header_from, subject, internet_message_id, envelope, added_header, \
-         metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+         metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             seq,
             row.id.to_bytes().as_slice(),

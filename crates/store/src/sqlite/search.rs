@@ -151,24 +151,22 @@ pub(super) fn older(
     limit: u32,
 ) -> Result<Vec<MessageId>, StoreError> {
     let code = state_code(state);
-    oldest(connection, &format!("state = {code} AND state <> 0"), before, limit)
+    oldest(connection, &format!("state = {code} AND state <> 0 AND received_at < ?1"), before, limit)
 }
 
-/// Messages that wait since before `before` and were not noted for it, oldest first.
+/// Messages that were due before `before`, are still queued and were not noted for it, oldest first.
 pub(super) fn delayed(connection: &Connection, before: Timestamp, limit: u32) -> Result<Vec<MessageId>, StoreError> {
-    oldest(connection, "state IN (0, 1) AND state = 0 AND delay_noted = 0", before, limit)
+    oldest(connection, "state IN (0, 1) AND state = 0 AND delay_noted = 0 AND starts_at < ?1", before, limit)
 }
 
-/// The condition is one that an index in order of arrival serves.
+/// The condition is one that an index in order of arrival serves, and takes only what arrived before ?1.
 fn oldest(
     connection: &Connection,
     condition: &str,
     before: Timestamp,
     limit: u32,
 ) -> Result<Vec<MessageId>, StoreError> {
-    let sql = format!(
-        "SELECT id FROM message WHERE {condition} AND received_at < ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4"
-    );
+    let sql = format!("SELECT id FROM message WHERE {condition} AND seq BETWEEN ?2 AND ?3 ORDER BY seq LIMIT ?4");
     let mut found = Vec::new();
     for (first, last) in Span::of(connection, None, Some(before))?.ranges() {
         let left = i64::from(limit).saturating_sub(signed(length(&found)));

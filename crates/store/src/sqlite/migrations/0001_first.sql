@@ -7,6 +7,7 @@ CREATE TABLE message (
     lane                INTEGER,              -- NULL: no route took it
     priority            INTEGER NOT NULL,
     due_at              INTEGER NOT NULL,     -- means something only while queued (and held: when it would be due)
+    starts_at           INTEGER NOT NULL,     -- when it was first due
     attempts            INTEGER NOT NULL,
     may_be_duplicated   INTEGER NOT NULL,
     bounced             INTEGER NOT NULL DEFAULT 0,
@@ -32,7 +33,7 @@ CREATE UNIQUE INDEX message_id ON message (id);
 -- attempt, so it is as small as the queue.
 CREATE INDEX message_due ON message (lane, priority, account, due_at) WHERE state = 0;
 -- Queued or being sent, oldest first; with what tells old ones, so that a search for them reads only the index.
-CREATE INDEX message_waiting ON message (seq, expires_at, received_at, delay_noted) WHERE state IN (0, 1);
+CREATE INDEX message_waiting ON message (seq, expires_at, starts_at, delay_noted) WHERE state IN (0, 1);
 -- Every other state, each in order of arrival. Accepting a message costs nothing here.
 CREATE INDEX message_state ON message (state) WHERE state <> 0;
 -- The few that bounced.

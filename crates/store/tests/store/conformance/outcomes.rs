@@ -159,3 +159,15 @@ async fn delays_are_noted_oldest_first_and_as_many_as_asked_for() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_to_be_sent_later_is_not_late_before_that() {
+    for store in &stores() {
+        store.enqueue(NewMessage { send_at: Some(at(500)), ..message(1) }).await.unwrap();
+        // Handed in with a time that is over: due when it came.
+        store.enqueue(NewMessage { send_at: Some(at(1)), ..message(2) }).await.unwrap();
+        assert_eq!(store.note_delayed(at(500), 9, at(600)).await.unwrap(), 1);
+        assert_eq!(told(store).await, [(1, 2, K::Delayed)]);
+        assert_eq!(store.note_delayed(at(501), 9, at(601)).await.unwrap(), 1);
+    }
+}
