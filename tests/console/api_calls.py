@@ -51,6 +51,10 @@ def emails():
     return {"enabled": True, "mailbox": MAILBOX, "service_connection": "Contoso Graph", "connection_type": "graph", "from_policy": "rewrite"}
 
 
+def webhook(name):
+    return {"name": name, "url": "http://127.0.0.1:9/hook", "events": ["message.failed", "alarm.raised"]}
+
+
 def one(collection, make, name):
     return lambda api: {"id": api.create(collection, make(name))}
 
@@ -167,6 +171,18 @@ CALLS = {
     f"PUT {V1}/routes/{{id}}": Call(RULES, body=route("replaced route x0x"), before=one("routes", route, "route-to replace x0x")),
     f"DELETE {V1}/routes/{{id}}": Call(RULES, 204, before=one("routes", route, "route-to remove x0x")),
     f"POST {V1}/routes/{{id}}/move": Call(RULES, body={"to": "first"}, before=one("routes", route, "moved route x0x")),
+    # Who is told
+    f"GET {V1}/webhooks": Call("viewer", before=one("webhooks", webhook, "listed webhook x0x"), keep=lambda body: {"webhooks": body["webhooks"][:1]}),
+    f"POST {V1}/webhooks": Call(RULES, 201, webhook("created webhook x0x")),
+    f"GET {V1}/webhooks/{{id}}": Call("viewer", before=one("webhooks", webhook, "shown webhook x0x")),
+    f"PUT {V1}/webhooks/{{id}}": Call(
+        RULES, body=webhook("replaced webhook x0x") | {"disabled": True}, before=one("webhooks", webhook, "webhook-to replace x0x")
+    ),
+    f"DELETE {V1}/webhooks/{{id}}": Call(RULES, 204, before=one("webhooks", webhook, "webhook-to remove x0x")),
+    f"POST {V1}/webhooks/{{id}}/rotate-secret": Call(RULES, before=one("webhooks", webhook, "rotated webhook x0x")),
+    f"POST {V1}/webhooks/{{id}}/test": Call(RULES, before=one("webhooks", webhook, "tested webhook x0x")),
+    f"GET {V1}/notices": Call("viewer", keep=sorted),
+    f"PUT {V1}/notices": Call(RULES, body={"failures": True, "delay_after_minutes": 240, "alarms": {"to": ["ops@contoso.test"], "queue_age_minutes": 60, "expiry_days": 14}}),
     # Ways in
     f"GET {V1}/accounts": Call("viewer", keep=named("accounts", "erp")),
     f"POST {V1}/accounts": Call(

@@ -263,6 +263,7 @@ VARYING = {
     "position": "[position]",
     "generated_password": "[password]",
     "generated_token": "[token]",
+    "generated_secret": "[secret]",
     "token": "[token]",
     "user_code": "[code]",
     "message": "[instruction]",

@@ -111,7 +111,7 @@ def fill_in_the_emails_view(start, mailbox, connection_type):
     administrator.tick("Enabled")
     assert not administrator.has_field("Modern Authentication (OAuth 2.0)")
     administrator.tick("Enable SMTP Authentication")
-    assert not administrator.has_field("Mailbox Email Address")
+    assert not administrator.has_field("SMTP Server Connection Type")
     administrator.tick("Modern Authentication (OAuth 2.0)")
     administrator.fill("Mailbox Email Address", mailbox)
     administrator.select("Service Connection", "Microsoft Entra ID Graph API – Contoso")

@@ -95,6 +95,10 @@ def setup_toml(url, certificate):
             f"[[account]]\nname = {json.dumps(LONG, ensure_ascii=False)}\npassword = {json.dumps(ACCOUNT_PASSWORD)}\n",
             f'allowed_senders = ["*@{LONG_ADDRESS.partition("@")[2]}", "*@contoso.test", "{LONG_ADDRESS}"]\n',
             'networks = ["10.0.0.0/8", "192.168.0.0/16", "2001:db8:1234:5678::/64", "127.0.0.0/8"]\nmessages_per_minute = 600\n',
+            '[[webhook]]\nname = "Tickets"\nurl = "http://127.0.0.1:9/hook"\nevents = ["message.failed"]\ndisabled = true\n',
+            f"[[webhook]]\nname = {json.dumps(LONG, ensure_ascii=False)}\ndisabled = true\n",
+            f'url = "https://{"long." * 30}example.test/{"path/" * 20}"\n',
+            '[notices]\nfailures = false\n[notices.alarms]\nto = ["operations@contoso.test"]\nconnection = "Contoso Graph"\n',
         ]
     )
 
@@ -258,6 +262,7 @@ class FullWorld(EmptyWorld):
             "connection": self._links("/integration/connections"),
             "route": self._links("/integration/routes"),
             "account": self._links("/integration/accounts"),
+            "webhook": self._links("/settings/webhooks"),
         }
 
     def __exit__(self, *_):
