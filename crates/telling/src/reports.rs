@@ -84,7 +84,8 @@ impl Reports {
         let actions: &[Action] = match outcome.kind {
             OutcomeKind::Failed if settings.notices.failures => &[Action::Failed, Action::Relayed],
             OutcomeKind::Delayed if settings.notices.delay_after_minutes.is_some() => &[Action::Delayed],
-            OutcomeKind::Failed | OutcomeKind::Sent => &[Action::Relayed],
+            // Success is ours to report only of what went through Graph; without it, no message need be read.
+            OutcomeKind::Failed | OutcomeKind::Sent if has_graph(&settings) => &[Action::Relayed],
             _ => return Ok(false),
         };
         let detail = match self.shared.store.message(outcome.message).await {
@@ -185,6 +186,10 @@ struct Content {
 /// The mailbox of the Emails settings, or the one the message itself went from.
 fn sender(settings: &Settings, message: &MessageRecord) -> Option<Address> {
     settings.emails.mailbox.clone().or_else(|| Some(message.routed_to.as_ref()?.mailbox.clone()))
+}
+
+fn has_graph(settings: &Settings) -> bool {
+    settings.connections.iter().any(|connection| connection.service == Service::GraphApi)
 }
 
 fn is_graph(settings: &Settings, id: &settings::ConnectionId) -> bool {

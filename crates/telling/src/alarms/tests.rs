@@ -192,3 +192,33 @@ async fn nobody_is_mailed_when_nobody_is_named() {
     look(&world).await;
     assert_eq!((letters(&world).await.len(), told(&world).await.len()), (0, 1));
 }
+
+#[tokio::test]
+async fn an_ended_sign_in_and_an_inbox_that_cannot_be_read_are_alarms() {
+    let world = world().await;
+    let main =
+        settings::Connection { permission: settings::Permission::Delegated, read_bounces: true, ..connection("main") };
+    let id = main.id.clone();
+    world.change(vec![SettingsChange::PutConnection(main)]).await;
+    let ended = Explanation { what: "The password was changed.".into(), ..Explanation::default() };
+    let grant = store::Grant {
+        refresh_token: Sealed { key_id: 1, box_base64: String::new() },
+        user: "anna@contoso.test".into(),
+        scopes: Vec::new(),
+        signed_in_at: world.now(),
+        refreshed_at: world.now(),
+        dead: Some(ended),
+    };
+    world.store.put_grant(&id, Some(grant)).await.unwrap();
+    let trouble = serde_json::json!({"trouble": {"what": "Mail.Read is missing."}});
+    world.store.keep("bounces/main/noreply@contoso.test", Some(trouble)).await.unwrap();
+    look(&world).await;
+    let mut kinds: Vec<String> = told(&world).await.into_iter().map(|(_, kind)| kind).collect();
+    kinds.sort();
+    assert_eq!(kinds, ["inbox", "sign_in"]);
+    let letters = letters(&world).await;
+    assert!(
+        letters.iter().all(|it| it.routed_to.as_ref().unwrap().connection.0 == "second"),
+        "not by the one that ended"
+    );
+}
