@@ -70,7 +70,7 @@ impl UpstreamError {
             Self::Certificate(_) => "Enter a certificate with the private key that belongs to it.",
             Self::Cloud(_) => "Correct the cloud of the Tenant.",
             Self::Network(_) => "Correct the network of the Service Connection, or [proxy] in postern.toml.",
-            Self::Entra(_) => "Correct the Tenant's Tenant ID and Client ID.",
+            Self::Entra(error) => return explain(&error.explanation()),
         };
         Explanation {
             what: format!("Nothing can be sent: {self}."),
