@@ -121,8 +121,8 @@ def test_a_revoked_sign_in_is_an_alarm_keeps_the_mail_and_is_mended_by_signing_i
     _, overview = gateway.call("GET", "/overview", token=account)
     [connection] = overview["connections"]
     assert connection["problem"] == shown["grant"]["dead"]["what"]
-    token = next(check for check in json.loads(doctor.stdout)["checks"] if check["name"] == "token")
-    assert token["status"] == "fail" and "AADSTS50173" in token["found"] and "Setup Authentication" in token["fix"]
+    signed_in = next(check for check in json.loads(doctor.stdout)["checks"] if check["name"] == "sign_in")
+    assert signed_in["status"] == "fail" and "AADSTS50173" in signed_in["found"] and "Setup Authentication" in signed_in["fix"]
     # ... and an alarm: once in the log as an error, and as long as it lasts in the metrics.
     [died] = events(gateway, "grant_died")
     assert "ERROR" in died and "anna@contoso.test" in died and "AADSTS50173" in died
