@@ -192,6 +192,7 @@ impl LaneTask {
         }
         let claims = self.deliverer.store.claim_some(&state.lease, Appetite { messages, ..appetite }, now).await?;
         let exhausted = claims.len() < slots.len();
+        let oldest = claims.iter().map(|claim| claim.message.received_at).min();
         for claim in claims {
             match state.pacer.take(&claim, &**transport, now).await {
                 Taken::Begin(ticket) => self.start(state, transport, claim, (ticket, slots.pop())),
@@ -199,6 +200,11 @@ impl LaneTask {
             }
         }
         if !exhausted {
+            if state.pacer.must_know_of_larger(&appetite) {
+                // What is older than what was claimed was passed over, unless it is less urgent, or not its account's turn.
+                let next_due = self.deliverer.store.lane(self.id).await?.next_due;
+                state.pacer.note_passed_over(next_due < oldest && next_due.is_some(), &appetite, now);
+            }
             return Ok(true);
         }
         state.look_at = self.deliverer.store.lane(self.id).await?.next_due;
@@ -210,7 +216,7 @@ impl LaneTask {
             state.one_at_a_time = true;
             return Ok(true);
         }
-        state.pacer.note_passed_over(&appetite, now);
+        state.pacer.note_passed_over(true, &appetite, now);
         state.no_room_until = Some(rest_at.or_else(|| state.under_way.is_empty().then(|| after(now, STORE_RETRY))));
         Ok(false)
     }

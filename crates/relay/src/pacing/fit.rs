@@ -125,12 +125,15 @@ impl Room<'_> {
     }
 
     fn larger_at(&mut self, bytes: u64) -> Option<Timestamp> {
+        if bytes >= ANY_BYTES {
+            return None;
+        }
         let cost = self.transport.cost(bytes.saturating_mul(2).max(1), true);
         let mut when = self.now;
         for (kind, budget) in self.budgets.iter_mut() {
             when = when.max(budget.room_at(amount(*kind, cost), self.ask.priority, self.now)?);
         }
-        Some(when)
+        Some(when).filter(|when| *when > self.now)
     }
 }
 

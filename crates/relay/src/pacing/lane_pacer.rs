@@ -26,6 +26,9 @@ pub(crate) struct LanePacer {
     news: (watch::Receiver<()>, watch::Receiver<()>),
 }
 
+/// While larger ones than this fit, nobody who sends mail waits for octets.
+const NARROW_BYTES: u64 = 16 * 1024 * 1024;
+
 /// A larger message that waits has as much of the octets kept back for it, of a thousand, after as long.
 const KEEP_BACK_AT_MOST: i64 = 500;
 const KEEP_BACK_AFTER_SECONDS: i64 = 300;
@@ -117,12 +120,15 @@ impl LanePacer {
         }
     }
 
-    /// Something due was too large for the room there was.
-    pub(crate) fn note_passed_over(&mut self, appetite: &Appetite, now: Timestamp) {
-        if appetite.max_bytes < ANY_BYTES && appetite.at_least == Priority::Bulk {
-            let since = self.passed_over.map_or(now, |(_, since)| since);
-            self.passed_over = Some((appetite.max_bytes, since));
-        }
+    /// Whether it matters if that appetite passed something over: then the one who asked should find out.
+    pub(crate) fn must_know_of_larger(&self, appetite: &Appetite) -> bool {
+        appetite.at_least == Priority::Bulk && (self.passed_over.is_some() || appetite.max_bytes < NARROW_BYTES)
+    }
+
+    /// Whether something due was too large for the room there was.
+    pub(crate) fn note_passed_over(&mut self, is_passed_over: bool, appetite: &Appetite, now: Timestamp) {
+        let since = self.passed_over.map_or(now, |(_, since)| since);
+        self.passed_over = is_passed_over.then_some((appetite.max_bytes, since));
     }
 
     /// While a larger message waits, the others leave more and more of the room to it, so that it has its turn however
@@ -136,7 +142,6 @@ impl LanePacer {
         let Some((tried, since)) = self.passed_over else { return self.look_for(ask, transport, now) };
         let alone = self.look_for(Ask { messages: ask.messages.min(1), ..ask }, transport, now)?;
         if alone.0.max_bytes >= tried.saturating_mul(2) || alone.0.max_bytes == ANY_BYTES {
-            self.passed_over = None;
             return Ok(alone);
         }
         let waited = now.duration_since(since).as_secs().clamp(0, KEEP_BACK_AFTER_SECONDS);
