@@ -243,6 +243,22 @@ impl EntraError {
                 "Check that the cloud's login address is right and that no proxy or filter answers in its place.",
                 Who::NetworkAdministrator,
             ),
+            Cause::AssertionFile { .. }
+            | Cause::MetadataSetup(_)
+            | Cause::NoMetadataService { .. }
+            | Cause::MetadataRefused { .. }
+            | Cause::ArcChallenge(_) => self.of_an_identity_without_a_secret(what),
+            Cause::Interrupted => Explanation::new(
+                what,
+                "The request was abandoned, as happens while the gateway shuts down.",
+                "Nothing: it is tried again.",
+                Who::Nobody,
+            ),
+        }
+    }
+
+    fn of_an_identity_without_a_secret(&self, what: &'static str) -> Explanation {
+        match &*self.cause {
             Cause::AssertionFile { path, problem } => Explanation::new(
                 what,
                 format!("The token file {} cannot be used: {problem}.", path.display()),
@@ -270,12 +286,7 @@ impl EntraError {
                 "Let the user Postern runs as read the agent's keys: add it to the group himds.",
                 Who::GatewayAdministrator,
             ),
-            Cause::Interrupted => Explanation::new(
-                what,
-                "The request was abandoned, as happens while the gateway shuts down.",
-                "Nothing: it is tried again.",
-                Who::Nobody,
-            ),
+            _ => Explanation::new(what, format!("{self}."), "Report this.", Who::GatewayAdministrator),
         }
     }
 }
