@@ -83,11 +83,20 @@ class Aiosmtpd(Controller):
 
 
 class Sink:
-    """`smtp-sink` of Postfix with its switches, such as `-f RCPT`."""
+    """`smtp-sink` of Postfix with its switches, such as `-f RCPT`. With `dumps`, what it took can be read."""
 
-    def __init__(self, home, *switches):
+    def __init__(self, home, *switches, dumps=False):
         self.port = free_ports(1)[0]
-        self.home, self.switches = home, switches
+        self.home, self.switches = home, list(switches)
+        self.folder = self.home / f"sink-{self.port}"
+        if dumps:
+            self.folder.mkdir(mode=0o777)
+            self.folder.chmod(0o777)
+            for place in self.folder.parents:
+                # The sink gives up root and still has to reach its folder.
+                if place.stat().st_uid == os.geteuid() == 0 and place.stat().st_mode & 0o011 == 0:
+                    place.chmod(place.stat().st_mode | 0o011)
+            self.switches += ["-d", f"{self.folder}/%s."]
 
     def __enter__(self):
         as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
@@ -95,6 +104,10 @@ class Sink:
         self.program = Program(arguments, self.home / f"sink-{self.port}.log", postfix.environment())
         self.program.wait_for(lambda: answers(self.port))
         return self
+
+    def taken(self):
+        """What it wrote of each message: fields for the envelope (`X-Mail-Args`, `X-Rcpt-Args`), then the message, with LF."""
+        return [file.read_bytes() for file in sorted(self.folder.iterdir())]
 
     def __exit__(self, *_):
         self.program.kill()

@@ -3,7 +3,10 @@
 import base64
 import json
 import shutil
+import smtplib
+import ssl
 import subprocess
+import sys
 import urllib.parse
 import urllib.request
 
@@ -117,13 +120,47 @@ def test_msmtp_submits_with_xoauth2(tenant, authority, recipient, tmp_path):
     assert tenant.wait_for_delivery_to(recipient)["form"] == "smtp"
 
 
+EMAIL_PROXY = """\
+[SMTP-{local}]
+local_address = 127.0.0.1
+server_address = localhost
+server_port = {server}
+server_starttls = True
+
+[{mailbox}]
+token_url = {tenant}/oauth2/v2.0/token
+oauth2_scope = https://outlook.office365.com/.default
+oauth2_flow = client_credentials
+client_id = {client_id}
+client_secret = {client_secret}
+"""
+
+
+def test_email_oauth2_proxy_signs_in_and_submits(tenant, authority, recipient, tmp_path):
+    (local,) = free_ports(1)
+    config = tmp_path / "emailproxy.config"
+    values = dict(tenant=f"{tenant.url}/{TENANT_ID}", client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+    config.write_text(EMAIL_PROXY.format(local=local, server=tenant.smtp_port, mailbox=MAILBOX, **values))
+    arguments = [sys.executable, "-m", "emailproxy", "--no-gui", "--debug", "--config-file", config]
+    proxy = Program(arguments, tmp_path / "emailproxy.log", {"SSL_CERT_FILE": str(authority.ca)})
+    try:
+        proxy.wait_for(lambda: answers(local))
+        with smtplib.SMTP("127.0.0.1", local, timeout=60) as client:
+            client.login(MAILBOX, "what encrypts its token on disk")
+            sent = letter("by proxy")
+            client.sendmail(MAILBOX, [recipient], sent)
+        delivery = tenant.wait_for_delivery_to(recipient)
+        assert (delivery["form"], delivery["mailbox"]) == ("smtp", MAILBOX)
+        assert tenant.raw(delivery) == sent
+    finally:
+        proxy.kill()
+
+
 class Submission(Dialog):
     """A dialog that has begun TLS."""
 
     def __init__(self, port, ca):
         super().__init__(Door("exchange", port, "starttls"))
-        import ssl
-
         self.hello()
         assert self.command("STARTTLS")[0] == 220
         self.socket = ssl.create_default_context(cafile=str(ca)).wrap_socket(self.socket, server_hostname="localhost")

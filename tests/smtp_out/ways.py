@@ -17,6 +17,14 @@ def connection(name, port, security="none", host="localhost", login=None, more="
     return "\n".join([*lines, more]) + "\n"
 
 
+def with_tokens(name, port, issuer, scope, user=SENDER):
+    """A tenant whose tokens come from `issuer`, and a connection that signs in with them."""
+    lines = ["[[tenant]]", f'name = "{name} tokens"', f'cloud = {{ login = "{issuer}", graph = "{issuer}" }}']
+    lines += [f'tenant_id = "{tenant.TENANT_ID}"', f'client_id = "{tenant.CLIENT_ID}"', f'client_secret = "{tenant.CLIENT_SECRET}"']
+    more = f'tenant = "{name} tokens"\noauth_scope = "{scope}"\nusername = "{user}"\n'
+    return "\n".join(lines) + "\n" + connection(name, port, more=more)
+
+
 def setup(connections, main, from_policy="keep", routes=()):
     """`main`: the connection of the Emails settings. `routes`: sender patterns with the names of their connections."""
     ways = "".join(
@@ -52,13 +60,14 @@ client_secret = "{tenant.CLIENT_SECRET}"
     )
 
 
-def hand_in(gateway, sender, recipients, content, options=()):
+def hand_in(gateway, sender, recipients, content, options=(), recipient_options=()):
     """Hands one message in by SMTP; returns its id."""
     with smtplib.SMTP("127.0.0.1", gateway.doors["plain"].port, timeout=60) as client:
         client.ehlo()
+        client.command_encoding = "utf-8" if "SMTPUTF8" in options else "ascii"
         assert client.mail(sender, options)[0] == 250
         for recipient in recipients:
-            assert client.rcpt(recipient)[0] == 250
+            assert client.rcpt(recipient, recipient_options)[0] == 250
         code, text = client.data(content)
         return queued_id((code, text.decode()))
 
