@@ -193,7 +193,10 @@ async fn chunks_carry_what_data_carries_and_bare_line_feeds_too() {
     }
     let deliveries = running.deliveries();
     let stored = running.message(&deliveries[0].id).unwrap();
-    assert_eq!((deliveries.len(), stored.raw.clone()), (1, "From: noreply@contoso.test\r\n\n\r\n\n.\r\n\r\n.\r\n".into()));
+    assert_eq!(
+        (deliveries.len(), stored.raw.clone()),
+        (1, "From: noreply@contoso.test\r\n\n\r\n\n.\r\n\r\n.\r\n".into())
+    );
 }
 
 #[tokio::test]
