@@ -54,8 +54,8 @@ struct State {
     rest: Arc<Rest>,
     failover: Failover,
     pacer: LanePacer,
-    /// What is due has no room in the budgets before then. `Some(None)`: not before something under way has ended.
-    no_room_until: Option<Option<Timestamp>>,
+    /// What is due has no room in the budgets.
+    no_room: Option<NoRoom>,
     /// One that was waited for.
     slot: Option<Slot>,
     /// A claim of several passed something over: a single one may have room.
@@ -103,7 +103,7 @@ impl LaneTask {
         Ok(Some(State {
             lease,
             pacer: self.pacing.of(&lane.key).await?,
-            no_room_until: None,
+            no_room: None,
             slot: None,
             one_at_a_time: false,
             connection: lane.key.connection,
@@ -157,11 +157,11 @@ impl LaneTask {
 
     fn may_claim(&self, state: &mut State) -> bool {
         let now = self.now();
-        if state.no_room_until.flatten().is_some_and(|until| until <= now) {
-            state.no_room_until = None;
+        if state.no_room.as_ref().and_then(|it| it.until).is_some_and(|until| until <= now) {
+            state.no_room = None;
         }
         let is_due = state.look_at.is_some_and(|at| at <= now);
-        is_due && state.no_room_until.is_none() && state.rest.ends_at(now).is_none()
+        is_due && state.no_room.is_none() && state.rest.ends_at(now).is_none()
     }
 
     /// Claims once what the budgets have room for; whether there may be more.
@@ -180,7 +180,7 @@ impl LaneTask {
                 (appetite, rest_at)
             }
             Look::Wait(shortage) => {
-                state.no_room_until = Some(shortage.until);
+                state.no_room = Some(NoRoom { until: shortage.until });
                 self.show(state, Some(shortage)).await;
                 return Ok(false);
             }
@@ -217,7 +217,8 @@ impl LaneTask {
             return Ok(true);
         }
         state.pacer.note_passed_over(true, &appetite, now);
-        state.no_room_until = Some(rest_at.or_else(|| state.under_way.is_empty().then(|| after(now, STORE_RETRY))));
+        let until = rest_at.or_else(|| state.under_way.is_empty().then(|| after(now, STORE_RETRY)));
+        state.no_room = Some(NoRoom { until });
         Ok(false)
     }
 
@@ -285,7 +286,7 @@ impl LaneTask {
         let deadline = self.next_deadline(state);
         let starved = self.is_starved(state);
         let application = state.pacer.application().cloned();
-        let has_no_room = state.no_room_until.is_some();
+        let has_no_room = state.no_room.is_some();
         tokio::select! {
             Some(end) = state.under_way.join_next() => match end {
                 Ok(end) => Self::take_in(state, &end),
@@ -294,12 +295,12 @@ impl LaneTask {
             },
             () = self.wake.notified() => {
                 state.look_at = Some(self.now());
-                state.no_room_until = None;
+                state.no_room = None;
                 state.rest.read_again(&*self.deliverer.store).await?;
             }
             // Kept for the look that follows: of several lanes that wait, the one that is served must not have to ask again.
             slot = self.next_slot(application), if starved => state.slot = slot,
-            () = state.pacer.news(), if has_no_room => state.no_room_until = None,
+            () = state.pacer.news(), if has_no_room => state.no_room = None,
             () = tokio::time::sleep_until(deadline) => {}
             () = self.stop.cancelled() => {}
         }
@@ -310,13 +311,13 @@ impl LaneTask {
     fn is_starved(&self, state: &State) -> bool {
         let now = self.now();
         let is_due = state.look_at.is_some_and(|at| at <= now);
-        state.under_way.is_empty() && is_due && state.no_room_until.is_none() && state.rest.ends_at(now).is_none()
+        state.under_way.is_empty() && is_due && state.no_room.is_none() && state.rest.ends_at(now).is_none()
     }
 
     fn take_in(state: &mut State, end: &AttemptEnd) {
         state.look_at = [state.look_at, end.due_at].into_iter().flatten().min();
         state.idle_since = Instant::now();
-        state.no_room_until = None;
+        state.no_room = None;
     }
 
     async fn next_slot(&self, application: Option<Arc<Semaphore>>) -> Option<Slot> {
@@ -354,7 +355,7 @@ impl LaneTask {
         let now = self.now();
         let renewal = after(now, Duration::ZERO).max(before(state.lease.until, self.deliverer.limits.lease / 2));
         let rest_ends = state.rest.ends_at(now);
-        let room_at = state.no_room_until.unwrap_or(Some(now));
+        let room_at = state.no_room.as_ref().map_or(Some(now), |it| it.until);
         let due = state.look_at.and_then(|at| Some(at.max(room_at?)));
         let due = due.map(|at| rest_ends.map_or(at, |ends| at.max(ends))).filter(|at| *at > now);
         let look_again = state.failover.look_again_at().map(|at| at.max(now));
@@ -369,6 +370,11 @@ impl LaneTask {
     fn now(&self) -> Timestamp {
         (self.deliverer.clock)()
     }
+}
+
+/// For how long there is none; `None`: until something under way has ended.
+struct NoRoom {
+    until: Option<Timestamp>,
 }
 
 /// The right to have one attempt under way, given back when it is dropped.

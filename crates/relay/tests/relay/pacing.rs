@@ -54,7 +54,7 @@ async fn a_newsletter_on_one_mailbox_is_never_refused_and_wastes_no_time() {
     // A hundred in a window, one of which is for what is urgent: 99, 198, 297, 396, 450.
     let took = began.elapsed();
     let ideal = 4 * REQUESTS_SPAN;
-    assert!(took >= ideal && took < ideal + Duration::from_secs(60), "{took:?}");
+    assert!(took >= ideal && took < ideal + Duration::from_mins(1), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,10 +64,11 @@ async fn what_is_urgent_passes_a_newsletter_that_has_used_up_the_budget() {
     paced.hand_in_many(150, &Mail { priority: Priority::Bulk, ..Mail::default() }).await;
     paced.upstream.until_accepted(99).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let asked = Instant::now();
     let urgent = paced.hand_in(Mail { priority: Priority::High, ..Mail::default() }).await;
     paced.upstream.until_accepted(100).await;
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    let last = paced.upstream.accepted().pop().unwrap();
+    assert_eq!(last.priority, Priority::High);
+    assert!(last.waited < Duration::from_secs(1), "{:?}", last.waited);
     assert_eq!(paced.store.message(urgent).await.unwrap().message.state, MessageState::Sent);
     assert_eq!(paced.upstream.refused(), []);
 }
@@ -206,7 +207,7 @@ async fn a_large_message_has_its_turn_however_much_small_mail_there_is() {
     warm(&paced).await;
     let small = Mail { bytes: 700_000, ..Mail::default() };
     paced.hand_in_many(200, &small).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     let large = paced.hand_in(Mail { bytes: 30_000_000, ..Mail::default() }).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     paced.hand_in_many(1_300, &small).await;

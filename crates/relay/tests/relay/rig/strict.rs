@@ -117,16 +117,14 @@ impl Strict {
 
     /// How long a phase takes.
     pub(crate) fn takes(&self, bytes: u64) -> Duration {
-        self.latency + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64)
+        self.latency + Duration::from_millis(bytes.saturating_mul(1_000) / self.bytes_per_second)
     }
 
-    /// Lets a request in, or not.
-    fn enter(&self, seen: Seen) -> Result<(), Verdict> {
-        let count = seen.recipients.len();
+    /// Lets a request in, or says when to come back.
+    fn enter(&self, seen: Seen) -> Result<(), Duration> {
         if let Some((limit, wait)) = self.broken_limit(&seen) {
             self.refused.lock().unwrap().push((seen.at, limit));
-            let rest = LaneVerdict::Throttled(Some(wait));
-            return Err(Verdict::all(count, RecipientOutcome::Deferred, rest));
+            return Err(wait);
         }
         let mut at_once = self.at_once.lock().unwrap();
         let now = at_once.entry(seen.mailbox.clone()).or_default();
@@ -167,7 +165,7 @@ impl Strict {
 }
 
 pub(crate) fn recipients(seen: &Seen) -> u64 {
-    seen.recipients.len() as u64
+    u64::try_from(seen.recipients.len()).unwrap()
 }
 
 /// The most that any span of that length held, for one mailbox: looked for from each request.
@@ -202,8 +200,6 @@ impl Transport for Handle {
         let count = to.len();
         for phase in 1..=upstream.phases {
             let bytes = if phase == 1 { upstream.cost_of(message.size_bytes).upload_bytes } else { 0 };
-            let arrived =
-                (message.received_at.as_millisecond() - at(upstream.epoch, upstream.epoch).as_millisecond()) as u64;
             let at = Instant::now();
             let seen = Seen {
                 at,
@@ -213,11 +209,10 @@ impl Transport for Handle {
                 bytes,
                 recipients: if phase == upstream.phases { to.clone() } else { Vec::new() },
                 priority: message.priority,
-                waited: (at - upstream.epoch).saturating_sub(Duration::from_millis(arrived)),
+                waited: since(upstream.epoch, at, message.received_at),
             };
-            if let Err(mut verdict) = upstream.enter(seen) {
-                verdict.outcomes = vec![RecipientOutcome::Deferred; count];
-                return verdict;
+            if let Err(wait) = upstream.enter(seen) {
+                return Verdict::all(count, RecipientOutcome::Deferred, LaneVerdict::Throttled(Some(wait)));
             }
             tokio::time::sleep(upstream.takes(bytes)).await;
             upstream.leave(&mailbox);
@@ -277,6 +272,10 @@ pub(crate) struct Paced {
 fn at(epoch: Instant, now: Instant) -> Timestamp {
     let start: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
     start + SignedDuration::try_from(now - epoch).unwrap()
+}
+
+fn since(epoch: Instant, now: Instant, then: Timestamp) -> Duration {
+    at(epoch, now).duration_since(then).unsigned_abs()
 }
 
 impl Paced {
