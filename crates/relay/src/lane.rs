@@ -225,6 +225,10 @@ impl LaneTask {
     /// A wait that is long enough to be wondered at.
     async fn show(&self, state: &State, shortage: Option<Shortage>) {
         let now = self.now();
+        if let Some(shortage) = shortage {
+            let labels = [("connection", state.connection.to_string()), ("budget", shortage.kind.name().to_owned())];
+            metrics::counter!("postern_budget_waits_total", &labels).increment(1);
+        }
         let Some((shortage, until)) = shortage.and_then(|it| Some((it, it.until?))) else { return };
         if until < after(now, SHOWN_FROM) {
             return;

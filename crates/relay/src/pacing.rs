@@ -55,6 +55,19 @@ pub(crate) enum Kind {
     External,
 }
 
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::InFlight => "in_flight",
+            Self::Requests => "requests",
+            Self::Upload => "upload",
+            Self::Messages => "messages",
+            Self::Recipients => "recipients",
+            Self::External => "external",
+        }
+    }
+}
+
 /// What an attempt takes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Need {

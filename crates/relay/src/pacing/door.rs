@@ -1,8 +1,9 @@
 //! What one application may do at one mailbox of one service: attempts at once, requests, octets, messages.
 //!
-//! Promise: as [`Budget`]'s, for each of them, also over a restart: before more than a tenth of a limit is used, the store
-//! knows a ceiling of what is used, in tenths. A process that starts takes the ceiling for used, and a tenth where
-//! nothing is written. So a mailbox with little mail costs no writes, and one with much costs ten in a window.
+//! Promise: as [`Budget`]'s, for each of them, also over a restart: before more than a hundredth of a limit is used, the store
+//! knows a ceiling of what is used, in hundredths. A process that starts takes the ceiling for used, and a hundredth where
+//! nothing is written. So a mailbox with little mail costs no writes, one with much costs a hundred in a window, and a
+//! process that is started again and again loses a hundredth each time.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ use crate::{LaneVerdict, Transport};
 pub(super) const WINDOW: Duration = Duration::from_mins(10);
 
 /// Ceilings grow by this part of the limit.
-const STEPS: u64 = 10;
+const STEPS: u64 = 100;
 
 #[derive(Debug)]
 pub(super) struct Door {
@@ -162,7 +163,8 @@ impl State {
             let step = budget.limit() / STEPS;
             let now_used = budget.used(now);
             is_passed |= now_used > known(kind, step);
-            used.insert(*kind, now_used.div_ceil(step.max(1)).saturating_add(1).saturating_mul(step.max(1)));
+            // The next full step: an assumed ceiling must not grow by more than that with each restart.
+            used.insert(*kind, (now_used / step.max(1)).saturating_add(1).saturating_mul(step.max(1)));
         }
         is_passed.then(|| Ceiling { until: after(now, WINDOW), used })
     }

@@ -187,6 +187,7 @@ impl LanePacer {
         // There is room: it was looked for before the claim.
         self.shared.recipients.hold(need.recipients);
         let ticket = Ticket {
+            connection: self.key.connection.clone(),
             door: Arc::clone(&self.shared.door),
             recipients: Arc::clone(&self.shared.recipients),
             external,

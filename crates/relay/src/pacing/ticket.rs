@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use settings::ConnectionId;
 
 use super::day::Day;
 use super::door::Door;
 use super::{Kind, Need};
-use crate::Clock;
 use crate::attempt::AttemptEnd;
+use crate::{Clock, LaneVerdict};
 
 /// Given back when it is dropped; an attempt that was cut off counts as if it had used all of it.
 pub(crate) struct Ticket {
+    pub(super) connection: ConnectionId,
     pub(super) door: Arc<Door>,
     pub(super) recipients: Arc<Day>,
     pub(super) external: Option<Arc<Day>>,
@@ -34,6 +36,9 @@ impl Ticket {
             end.mailed.iter().zip(&self.is_external).filter(|(mailed, external)| **mailed && **external).count();
         self.mailed = count(end.mailed.iter().filter(|mailed| **mailed).count()).min(self.need.recipients);
         self.mailed_outside = count(outside).min(self.need.external);
+        if matches!(end.lane, LaneVerdict::Throttled(_)) {
+            metrics::counter!("postern_throttled_total", "connection" => self.connection.to_string()).increment(1);
+        }
         self.door.learn(end.lane, self.in_flight, self.started_at, (self.clock)());
     }
 }
