@@ -32,7 +32,7 @@ async fn graph(upstream: Strict) -> Paced {
     Paced::new(upstream, vec![tenant(ExternalLimit::default())], vec![connection("c", Service::GraphApi)]).await
 }
 
-/// A process knows what it did itself; what an earlier one did it takes a tenth of the limits for.
+/// A process knows what it did itself; what an earlier one did it takes a hundredth of the limits for.
 async fn warm(paced: &Paced) {
     let _ = paced;
     tokio::time::sleep(REQUESTS_SPAN).await;
