@@ -78,7 +78,7 @@ const updateSelection = (form) => {
 };
 
 // What was typed survives the detour over the page that asks who one is; secrets do not, they are typed again.
-const isSecret = (field) => field.type === "password" || field.name === "csrf" || field.name === "certificate";
+const isSecret = (field) => field.type === "password" || field.name === "csrf" || field.name === "certificate" || /:\/\/[^/]*:[^/]*@/.test(field.value);
 const keptUnder = (form) => `postern-form ${form.getAttribute("action")}`;
 
 const keepForm = (form) => {

@@ -3,6 +3,7 @@
 use admin::{NetworkView, Refused, SecretValue};
 use secrecy::SecretString;
 use serde::Deserialize;
+use url::Url;
 
 use crate::form::{Choice, Field, list, optional};
 
@@ -78,7 +79,7 @@ impl NetworkFields {
             Field::section("Network"),
             Field::select("proxy", "Way out", &self.proxy, choices)
                 .hint("For all that the connection does: tokens, Graph, uploads, SMTP."),
-            own(Field::text("proxy_url", "Proxy", &self.proxy_url))
+            own(Field::text("proxy_url", "Proxy", &self.shown_url()))
                 .hint("http://, https:// or socks5h:// with host and port; a user name before the host: http://postern@proxy.example.org:3128"),
             own(Field::secret("proxy_password", "Proxy password", self.has_proxy_password)),
             own(Field::lines("no_proxy", "Reached without the proxy", &self.no_proxy, 2))
@@ -86,6 +87,16 @@ impl NetworkFields {
             Field::lines("ca_bundle", "Certificates to trust", &self.ca_bundle, 3)
                 .hint("PEM, besides those that the gateway trusts: of a private authority, or of a proxy that looks into TLS."),
         ]
+    }
+
+    /// A password that was typed into the address does not come back with it.
+    fn shown_url(&self) -> String {
+        let Ok(mut url) = Url::parse(self.proxy_url.trim()) else { return self.proxy_url.clone() };
+        if url.password().is_some() && url.set_password(None).is_ok() {
+            url.to_string()
+        } else {
+            self.proxy_url.clone()
+        }
     }
 
     /// The address has a field of its own here.
@@ -119,7 +130,11 @@ mod tests {
 
     #[test]
     fn a_password_never_comes_back_in_the_form() {
-        let typed = NetworkFields { proxy_password: "hunter2".into(), ..NetworkFields::default() };
+        let typed = NetworkFields {
+            proxy_url: "http://anna:hunter2@proxy.test:3128/path".into(),
+            proxy_password: "hunter2".into(),
+            ..NetworkFields::default()
+        };
         assert!(typed.fields().iter().all(|field| !field.value.contains("hunter2")));
     }
 }

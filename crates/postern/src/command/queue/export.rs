@@ -105,3 +105,18 @@ async fn json_lines(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_left_is_no_failure_and_a_full_disk_is_one() {
+        let left = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(matches!(Stopped::from(left()), Stopped::ReaderLeft));
+        assert!(unless_reader_left(left()).is_ok());
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        assert!(matches!(Stopped::from(full()), Stopped::Failed(_)));
+        assert!(unless_reader_left(full()).is_err());
+    }
+}

@@ -209,7 +209,7 @@ fn lines(detail: &MessageDetail, rest: Option<&LanePause>, way: Option<&str>) ->
     for attempt in &detail.attempts {
         lines.push(attempt_line(attempt));
         // Attempt after attempt the same error: it is said once, and whole at the end.
-        let why = attempt.explanation.as_ref().map(|why| briefly(why));
+        let why = attempt.explanation.as_ref().map(briefly);
         lines.extend(why.clone().filter(|why| said.as_ref() != Some(why)).map(|why| format!("            {why}")));
         said = why.or(said);
     }
