@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from . import accept, console, deliver, latency, machine
+from . import accept, console, day, deliver, latency, machine
 
-PARTS = {"accept": accept.compare, "deliver": deliver.measure, "latency": latency.measure, "console": console.measure}
+PARTS = {"accept": accept.compare, "deliver": deliver.measure, "latency": latency.measure, "console": console.measure, "day": day.measure}
 
 
 def main():
