@@ -17,8 +17,8 @@ mod config;
 mod failover;
 mod housekeeping;
 mod lane;
-mod outdated;
 mod leftovers;
+mod outdated;
 mod pacing;
 mod redirect;
 mod reroute;
@@ -38,6 +38,7 @@ pub use retry::Backoff;
 pub use supervisor::{Relay, Running};
 pub use transport::{Cost, Delivery, Leftover, SmtpFacts, TestLetter, Transport, Upstreams};
 pub use upstream::{
-    Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, send_test_smtp, test_smtp, tokens_of,
+    Connections, Upstream, UpstreamError, application, cloud, mail_scope, network_of, send_test_smtp, test_smtp,
+    tokens_of,
 };
 pub use verdict::{LaneVerdict, Verdict};

@@ -307,7 +307,8 @@ async fn a_success_other_than_202_is_none() {
 
 #[tokio::test]
 async fn a_202_is_a_success_whatever_its_body() {
-    let nonsense = || answer("202 Accepted", "Content-Type: application/json\r\nrequest-id: graph-4\r\n", "{\"error\":");
+    let nonsense =
+        || answer("202 Accepted", "Content-Type: application/json\r\nrequest-id: graph-4\r\n", "{\"error\":");
     let tenant = Tenant::answering(vec![accept, nonsense]).await;
     assert_eq!(tenant.send().await.unwrap().request_id.as_deref(), Some("graph-1"), "an empty body");
     assert_eq!(tenant.send().await.unwrap().request_id.as_deref(), Some("graph-4"), "a body that is no JSON");
