@@ -15,6 +15,7 @@ mod way;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use mail::Address;
 use relay::Network;
@@ -97,9 +98,10 @@ pub async fn doctor(store: &Arc<dyn Store>, actor: &Actor, request: &DoctorReque
     checks.push(machine::store_writable(&**store).await);
     checks.push(emails(&settings));
     checks.extend(waiting(&**store, request.now).await);
-    for connection in connections(&settings, request.connection.as_deref())? {
-        checks.extend(upstream::checks(store, &settings, &connection, request).await);
-    }
+    let connections = connections(&settings, request.connection.as_deref())?;
+    // One that does not answer does not keep the findings of the others.
+    let looks = connections.iter().map(|connection| upstream::checks(store, &settings, connection, request));
+    checks.extend(join_all(looks).await.into_iter().flatten());
     tracing::info!(
         event = "doctor_ran",
         actor = actor.name(),

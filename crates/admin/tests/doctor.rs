@@ -11,7 +11,7 @@ use admin::{
 };
 use jiff::Timestamp;
 use relay::Network;
-use sandbox::{Config, Sandbox};
+use sandbox::{Config, Fault, FaultKind, Sandbox};
 use store::Store;
 use store::sqlite::SqliteStore;
 
@@ -128,6 +128,17 @@ async fn each_thing_that_can_be_wrong_with_a_mailbox_is_found_without_sending() 
     let clinic = Clinic::new(&setup(&tenant.base_url, "sandbox-secret", CLIENT, "noreply@contoso.test")).await;
     assert_eq!(named(&clinic.checks(None).await, "mailbox").status, CheckStatus::Ok);
     assert_eq!(tenant.deliveries().len(), 0, "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_only_throttled_is_a_warning_that_names_nobody_to_act() {
+    let tenant = Sandbox::start(Config::default(), ([127, 0, 0, 1], 0).into(), None).await.unwrap();
+    let mailbox = Some("noreply@contoso.test".into());
+    tenant.add_fault(Fault { retry_after: Some(3_600.0), mailbox, ..Fault::new(FaultKind::Throttle) });
+    let clinic = Clinic::new(&setup(&tenant.base_url, "sandbox-secret", CLIENT, "noreply@contoso.test")).await;
+    let checks = clinic.checks(None).await;
+    assert_eq!(named(&checks, "mailbox").status, CheckStatus::Warn);
+    assert!(checks.iter().all(|check| check.status != CheckStatus::Fail), "{checks:?}");
 }
 
 #[tokio::test]

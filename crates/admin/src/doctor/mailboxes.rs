@@ -1,7 +1,10 @@
 //! The mailboxes a connection sends from: there, ours to use, and allowed to send as somebody else.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use graph::{GraphError, MailboxError, MailboxSegment};
+use futures_util::future::join_all;
+use graph::{FailureClass, GraphError, MailboxError, MailboxSegment};
 use jiff::Timestamp;
 use mail::Address;
 use relay::Upstream;
@@ -13,6 +16,8 @@ use crate::connection::{explain, mailbox};
 
 /// So many are asked about; the others are like them.
 const MAX_MAILBOXES: usize = 10;
+/// Somebody waits for the finding.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What Graph says to a message without recipients: only after it has found the mailbox and the right to it.
 const NO_RECIPIENTS: &str = "ErrorInvalidRecipients";
 
@@ -20,17 +25,13 @@ const NO_RECIPIENTS: &str = "ErrorInvalidRecipients";
 pub(super) async fn checks(settings: &Settings, upstream: &Upstream) -> Vec<Check> {
     const NAME: &str = "mailbox";
     let all = named(settings, &upstream.connection.id);
+    let asked = all.into_iter().take(MAX_MAILBOXES).map(async |mailbox| (mailbox, ask(upstream, mailbox).await));
     let mut checks = Vec::new();
     let mut well = Vec::new();
-    for mailbox in all.iter().take(MAX_MAILBOXES) {
-        match send(upstream, mailbox, &without_recipients(mailbox)).await {
-            Ok(_) => well.push(mailbox.as_str()),
-            Err(Unsent::Refused(error))
-                if error.code().is_some_and(|code| code.eq_ignore_ascii_case(NO_RECIPIENTS)) =>
-            {
-                well.push(mailbox.as_str());
-            }
-            Err(error) => checks.push(error.check(NAME, mailbox)),
+    for (mailbox, found) in join_all(asked).await {
+        match found {
+            Ok(()) => well.push(mailbox.as_str()),
+            Err(unsent) => checks.push(unsent.check(NAME, mailbox)),
         }
     }
     if !well.is_empty() {
@@ -96,7 +97,20 @@ pub(super) async fn test_message(
 enum Unsent {
     /// It was not even asked: that is no mailbox's name.
     NoMailbox(MailboxError),
+    NoAnswer,
     Refused(Box<GraphError>),
+}
+
+/// Whether mail could leave from the mailbox.
+async fn ask(upstream: &Upstream, mailbox: &Address) -> Result<(), Unsent> {
+    let question = without_recipients(mailbox);
+    let answered = tokio::time::timeout(PATIENCE, send(upstream, mailbox, &question)).await;
+    match answered.unwrap_or(Err(Unsent::NoAnswer)) {
+        Err(Unsent::Refused(error)) if error.code().is_some_and(|code| code.eq_ignore_ascii_case(NO_RECIPIENTS)) => {
+            Ok(())
+        }
+        answered => answered.map(|_| ()),
+    }
 }
 
 /// Returns Graph's name for the request.
@@ -113,10 +127,18 @@ impl Unsent {
             Self::NoMailbox(error) => {
                 return Check::not_ok(name, CheckStatus::Fail, error.to_string(), "Correct the mailbox.");
             }
+            Self::NoAnswer => {
+                let found = format!("Graph did not answer for the mailbox {mailbox} within {} s", PATIENCE.as_secs());
+                let fix =
+                    "Wait: mail does so meanwhile. If it lasts, look at the health of the service in its admin center.";
+                return Check::not_ok(name, CheckStatus::Warn, found, fix);
+            }
             Self::Refused(error) => error,
         };
         let explanation: Explanation = explain(&error.explanation(), error.code().map(str::to_owned));
-        let mut check = Check::explained(name, CheckStatus::Fail, &explanation);
+        let passes = matches!(error.class(), FailureClass::Transient { .. } | FailureClass::Uncertain);
+        let status = if passes { CheckStatus::Warn } else { CheckStatus::Fail };
+        let mut check = Check::explained(name, status, &explanation);
         let request_id = error.request_id().unwrap_or(error.client_request_id());
         check.found = format!("{} (mailbox {mailbox}, request-id {request_id})", check.found);
         check
