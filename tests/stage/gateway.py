@@ -61,6 +61,16 @@ token = "{TOKEN}"
 """
 
 
+# Mail of each sender leaves from their own mailbox: more together than Microsoft allows one.
+OWN_MAILBOXES = """
+[[route]]
+name = "Own mailboxes"
+sender = "*@contoso.test"
+service_connection = "Contoso Graph"
+mailbox = "sender"
+"""
+
+
 class Gateway:
     """A gateway in the folder `home`. `start` and `kill` may be called again and again: the data stays."""
 
