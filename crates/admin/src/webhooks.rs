@@ -34,12 +34,12 @@ pub struct SavedWebhook {
 }
 
 pub fn list_webhooks(store: &dyn Store, actor: &Actor) -> Result<Vec<WebhookView>, AdminError> {
-    actor.must_be(Role::Viewer)?;
+    actor.must_be(Role::Administrator)?;
     Ok(store.settings().borrow().webhooks.iter().map(WebhookView::from).collect())
 }
 
 pub fn find_webhook(store: &dyn Store, actor: &Actor, id: &str) -> Result<WebhookView, AdminError> {
-    actor.must_be(Role::Viewer)?;
+    actor.must_be(Role::Administrator)?;
     Ok(WebhookView::from(with_id(&store.settings().borrow(), id)?))
 }
 

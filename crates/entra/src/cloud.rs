@@ -77,7 +77,7 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         // RFC 6761 §6.3: the name and everything below it resolve to this machine.
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }
 }
@@ -157,7 +157,7 @@ mod tests {
             ("http://127.8.9.1:9000/", Ok("http://127.8.9.1:9000")),
             ("http://[::1]:9000", Ok("http://[::1]:9000")),
             ("http://localhost:9000", Ok("http://localhost:9000")),
-            ("http://tenant.localhost", Ok("http://tenant.localhost")),
+            ("http://tenant.localhost", Err(RootError::PlainHttpBeyondLoopback)), // some resolvers ask the network for it
             // Secrets would cross the network in clear.
             ("http://graph.microsoft.com", Err(RootError::PlainHttpBeyondLoopback)),
             ("http://10.0.0.1", Err(RootError::PlainHttpBeyondLoopback)),

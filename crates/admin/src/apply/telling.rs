@@ -79,7 +79,7 @@ fn address_to_tell(owner: &str, text: &str) -> Result<Url, Refused> {
         return refused("is not an address", "Write it as https://hooks.example.org/postern.");
     };
     let is_this_machine = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => return refused("has no host", "Write it as https://hooks.example.org/postern."),

@@ -20,7 +20,7 @@ pub(crate) fn put(draft: &mut Draft<'_>, known: Option<&TenantId>, entry: &Tenan
     };
     let pending_certificate = known.as_ref().and_then(|known| known.pending_certificate.clone());
     let external = external::read(entry)?;
-    let credential = credential::read(draft, entry, &id, known.and_then(|known| known.credential))?;
+    let credential = credential::read(draft, entry, &id, kept_for(draft, entry, known.as_ref())?)?;
     check_ids(entry, credential.as_ref())?;
     let tenant = Tenant {
         id: id.clone(),
@@ -37,6 +37,21 @@ pub(crate) fn put(draft: &mut Draft<'_>, known: Option<&TenantId>, entry: &Tenan
         None => draft.settings.tenants.push(tenant),
     }
     Ok(id)
+}
+
+/// What is known of the credential, if it may be used for what the entry says: it was entered for one login host, and must
+/// not be shown to another by somebody who does not know it.
+fn kept_for(draft: &Draft<'_>, entry: &TenantEntry, known: Option<&Tenant>) -> Result<Option<Credential>, Refused> {
+    let Some(known) = known else { return Ok(None) };
+    if known.cloud == entry.cloud || draft.secrets.reads_this_machine() || known.credential.is_none() {
+        return Ok(known.credential.clone());
+    }
+    if entry.client_secret.is_some() || entry.certificate.is_some() {
+        return Ok(None);
+    }
+    let what =
+        format!("the cloud of tenant '{}' is another one, and its credential was entered for the former", entry.name);
+    Err(Refused::new(what, "Enter the client secret or the certificate again, too.").at("cloud"))
 }
 
 /// Both stand in addresses and requests, where nothing may be taken for something else.

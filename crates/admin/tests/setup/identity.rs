@@ -79,6 +79,44 @@ async fn who_asks_from_elsewhere_chooses_no_file_of_this_machine_and_keeps_the_o
 }
 
 #[tokio::test]
+async fn who_asks_from_elsewhere_does_not_begin_to_use_the_machines_identity() {
+    let gateway = Gateway::new();
+    let anna = Actor::new("anna", Role::Administrator);
+    let entry = |name: &str| -> TenantEntry {
+        let entry = json!({ "name": name, "tenant_id": "contoso.test", "client_id": "c-1", "managed_identity": true });
+        serde_json::from_value(entry).unwrap()
+    };
+    let now = Timestamp::now();
+    let refused = create_tenant(gateway.store(), &anna, &entry("Mine"), None, now).await;
+    assert!(matches!(refused, Err(AdminError::Refused(it)) if it.field == Some("managed_identity")));
+    gateway.apply(&format!("{TENANT}managed_identity = true")).await;
+    let id = gateway.settings().tenants[0].id.0.clone();
+    update_tenant(gateway.store(), &anna, &id, &entry("Contoso"), None, now).await.unwrap();
+}
+
+/// Or the secret would be shown to whatever host somebody writes there who does not know it.
+#[tokio::test]
+async fn a_credential_is_not_taken_along_to_another_login_host() {
+    let gateway = Gateway::new();
+    gateway.apply(&format!("{TENANT}client_secret = 'hunter2'")).await;
+    let id = gateway.settings().tenants[0].id.0.clone();
+    let anna = Actor::new("anna", Role::Administrator);
+    let entry = |more: serde_json::Value| -> TenantEntry {
+        let mut entry = json!({
+            "name": "Contoso", "tenant_id": "contoso.test", "client_id": "c-1",
+            "cloud": { "login": "https://evil.test", "graph": "https://evil.test" },
+        });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(entry).unwrap()
+    };
+    let now = Timestamp::now();
+    let refused = update_tenant(gateway.store(), &anna, &id, &entry(json!({})), None, now).await;
+    assert!(matches!(refused, Err(AdminError::Refused(it)) if it.field == Some("cloud")));
+    let with_its_own = entry(json!({ "client_secret": "known to who writes it" }));
+    update_tenant(gateway.store(), &anna, &id, &with_its_own, None, now).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_tenant_may_send_to_the_outside_is_kept_and_looked_at() {
     let gateway = Gateway::new();
     gateway.apply(&format!("{TENANT}paid_licences = 25\ninternal_domains = ['Contoso.test']")).await;

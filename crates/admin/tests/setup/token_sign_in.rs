@@ -1,5 +1,9 @@
 //! A server of one's own that takes a tenant's tokens.
 
+use admin::{Actor, AdminError, ConnectionEntry, Role, create_connection};
+use jiff::Timestamp;
+use serde_json::json;
+
 use crate::gateway::{Gateway, SERVER, TENANT};
 
 const TOKEN: &str = "tenant = 'Contoso'\nusername = 'a@contoso.test'\noauth_scope = 'https://mail.test/.default'\n";
@@ -28,5 +32,31 @@ async fn half_of_it_is_refused() {
         (TOKEN.replace("/.default", " offline_access"), "oauth_scope"),
     ] {
         assert_eq!(gateway.refusal(&format!("{SERVER}{keys}")).await.field, Some(at), "{keys}");
+    }
+}
+
+/// Or a token for anything the application may use could be fetched with a server of one's own.
+#[tokio::test]
+async fn who_asks_from_elsewhere_has_tokens_shown_only_to_the_server_they_are_for() {
+    let gateway = Gateway::new();
+    gateway.apply(TENANT).await;
+    let anna = Actor::new("anna", Role::Administrator);
+    for (scope, host, is_taken) in [
+        ("https://mail.example.test/.default", "smtp.mail.example.test", true),
+        ("https://mail.example.test/.default", "mail.example.test", true),
+        ("https://vault.azure.test/.default", "evil.test", false),
+        ("https://example.test/.default", "evilexample.test", false), // ends alike, and is another domain
+        ("api://something/.default", "mail.example.test", false),
+    ] {
+        let entry: ConnectionEntry = serde_json::from_value(json!({
+            "name": format!("{scope} {host}"), "service": "SMTP Server", "tenant": "Contoso", "host": host,
+            "username": "a@contoso.test", "oauth_scope": scope,
+        }))
+        .unwrap();
+        match create_connection(gateway.store(), &anna, &entry, None, Timestamp::now()).await {
+            Ok(_) => assert!(is_taken, "{scope} {host}"),
+            Err(AdminError::Refused(it)) => assert_eq!((is_taken, it.field), (false, Some("oauth_scope")), "{scope}"),
+            Err(error) => panic!("{error}"),
+        }
     }
 }

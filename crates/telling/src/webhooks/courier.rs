@@ -290,7 +290,7 @@ fn is_news(kind: OutcomeKind, message: &MessageRecord, now: Timestamp) -> bool {
 /// Clear text only to this machine, whatever the settings came to hold.
 fn is_allowed(url: &url::Url) -> bool {
     let is_loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,

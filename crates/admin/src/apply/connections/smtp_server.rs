@@ -54,11 +54,40 @@ pub(super) fn read(
         ));
     }
     let oauth_scope = oauth_scope(name, entry, username.as_deref())?;
+    check_scope(draft, name, host, oauth_scope.as_deref(), known.as_ref())?;
     let password = match oauth_scope {
         Some(_) => None,
         None => password(draft, id, name, entry, username.as_deref(), host, known)?,
     };
     Ok(Some(SmtpServer { host: host.to_owned(), port, security, username, password, oauth_scope }))
+}
+
+/// A token is shown to the server, and may open more than mail: who asks from elsewhere must not choose both.
+fn check_scope(
+    draft: &Draft<'_>,
+    name: &str,
+    host: &str,
+    scope: Option<&str>,
+    known: Option<&SmtpServer>,
+) -> Result<(), Refused> {
+    let Some(scope) = scope else { return Ok(()) };
+    let is_known = known.is_some_and(|known| known.host == host && known.oauth_scope.as_deref() == Some(scope));
+    if is_known || draft.secrets.reads_this_machine() || is_scope_of(scope, host) {
+        return Ok(());
+    }
+    let what = format!("connection '{name}': a token for {scope} is not {host}'s own, and would be shown to it");
+    let fix = "Write https://HOST/.default with the server's own name or domain, or choose the scope in a setup file.";
+    Err(Refused::new(what, fix).at("oauth_scope"))
+}
+
+/// Whether the scope is the server's own: `https://mail.example.org/.default` of `smtp.mail.example.org`. Tokens for anything
+/// else may open more than mail, and the server reads what is shown to it.
+fn is_scope_of(scope: &str, host: &str) -> bool {
+    let Some(resource) = url::Url::parse(scope).ok().and_then(|url| Some(url.host_str()?.to_lowercase())) else {
+        return false;
+    };
+    let host = host.to_lowercase();
+    scope.starts_with("https://") && (host == resource || host.ends_with(&format!(".{resource}")))
 }
 
 /// With a tenant and a scope its application signs in by token, in place of a password.

@@ -42,7 +42,7 @@ pub(super) fn read(
         return federated(draft, entry, path, known.as_ref()).map(Some);
     }
     if entry.managed_identity {
-        return Ok(Some(Credential::ManagedIdentity));
+        return machine(draft, entry, known.as_ref()).map(Some);
     }
     Ok(kept(entry, known))
 }
@@ -100,6 +100,16 @@ fn federated(
         "is a file of the gateway's machine, which cannot be chosen from here",
         "Name it in a setup file ('postern apply FILE'), or start the gateway with AZURE_FEDERATED_TOKEN_FILE.",
     )
+}
+
+/// The identity of this machine may open more than mail, so who asks from elsewhere must not begin to use it.
+fn machine(draft: &Draft<'_>, entry: &TenantEntry, known: Option<&Credential>) -> Result<Credential, Refused> {
+    if known == Some(&Credential::ManagedIdentity) || draft.secrets.reads_this_machine() {
+        return Ok(Credential::ManagedIdentity);
+    }
+    let what =
+        format!("managed_identity of tenant '{}' is this machine's, which cannot be chosen from here", entry.name);
+    Err(Refused::new(what, "Choose it in a setup file ('postern apply FILE').").at("managed_identity"))
 }
 
 fn certificate(
