@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mail::dsn::{Action, RecipientReport};
 use mail::{Address, EnhancedStatus, Recipient, ReversePath};
 use settings::ConnectionId;
-use store::{Attempt, Explanation, MessageDetail, RecipientOutcome, RecipientState, RecipientStatus};
+use store::{Attempt, Explanation, MessageDetail, Operation, RecipientOutcome, RecipientState, RecipientStatus};
 
 use crate::delays::is_not_due_yet;
 
@@ -35,8 +35,8 @@ pub(super) fn reported(
     let known = detail.message.envelope.recipients.iter().zip(&detail.recipients);
     let concerned: Vec<(&Recipient, &RecipientStatus)> =
         known.filter(|(asked, status)| concerns(action, asked, status, detail, &is_graph)).collect();
-    // It would only come back in its turn.
-    let is_to_itself = action == Action::Failed && concerned.iter().any(|(asked, _)| asked.address == *to);
+    // To somebody who cannot be reached, about that alone, it would only come back in its turn.
+    let is_to_itself = action == Action::Failed && concerned.iter().all(|(asked, _)| asked.address == *to);
     if concerned.is_empty() || is_to_itself {
         return None;
     }
@@ -56,10 +56,19 @@ fn concerns(
         (Action::Delayed, RecipientState::Pending) => asked.notify.is_none_or(|notify| notify.delay),
         (Action::Relayed, RecipientState::Sent) => {
             let taken = last_attempt(detail, &asked.address, |it| it == RecipientOutcome::Accepted);
-            asked.notify.is_some_and(|notify| notify.success) && taken.is_some_and(|it| is_graph(&it.connection))
+            // What an earlier end had told stays told: after a retry only the others are news.
+            let is_news = taken.is_some_and(|it| last_retry(detail).is_none_or(|retry| it.started_at >= retry));
+            let by_graph = taken.is_some_and(|it| is_graph(&it.connection));
+            asked.notify.is_some_and(|notify| notify.success) && is_news && by_graph
         }
         _ => false,
     }
+}
+
+/// When the message was last sent on its way again by somebody.
+fn last_retry(detail: &MessageDetail) -> Option<Timestamp> {
+    let retries = detail.events.iter().filter(|event| event.kind == Operation::Retry.name());
+    retries.map(|event| event.at).max()
 }
 
 /// The newest attempt for that recipient with an outcome of that kind.

@@ -1,6 +1,6 @@
 use mail::{DsnNotify, DsnReturn, EnhancedStatus, ReversePath};
 use settings::Notices;
-use store::{Filter, MessageRecord, PageRequest, RecipientOutcome, SettingsChange, Store as _, Via};
+use store::{Filter, MessageRecord, Operation, PageRequest, RecipientOutcome, SettingsChange, Store as _, Via};
 
 use super::*;
 use crate::delays::note_delayed;
@@ -82,10 +82,23 @@ async fn nobody_is_told_who_must_not_be() {
                 _ => {}
             })
             .await;
-        world.end("main", &[REFUSED, REFUSED]).await;
+        let second = if case == "to itself" { ACCEPTED } else { REFUSED };
+        world.end("main", &[REFUSED, second]).await;
         reports.catch_up().await.unwrap();
         assert_eq!(letters(&world).await.len(), 0, "{case}");
     }
+}
+
+#[tokio::test]
+async fn who_is_a_recipient_too_still_hears_of_the_others() {
+    let world = World::new().await;
+    let mut reports = opened(&world).await;
+    world.queue(|message| message.envelope.reverse_path = address("bob@x.test").into()).await;
+    world.end("main", &[REFUSED, REFUSED]).await;
+    reports.catch_up().await.unwrap();
+    let letters = letters(&world).await;
+    assert_eq!(letters.len(), 1);
+    assert!(text(&world, &letters[0]).await.contains("Final-Recipient: rfc822; eve@x.test"));
 }
 
 #[tokio::test]
@@ -143,6 +156,30 @@ async fn who_asks_for_success_hears_that_it_was_handed_on() {
     let text = text(&world, &letters[0]).await;
     assert!(text.contains("Final-Recipient: rfc822; bob@x.test\r\nAction: relayed\r\nStatus: 2.0.0\r\n"), "{text}");
     assert!(!text.contains("eve@x.test"), "who did not ask is not in it: {text}");
+}
+
+#[tokio::test]
+async fn after_a_retry_only_those_who_had_not_been_sent_to_are_news() {
+    let world = World::new().await;
+    let mut reports = opened(&world).await;
+    let asked = DsnNotify { success: true, failure: false, delay: false };
+    let id =
+        world.queue(|message| message.envelope.recipients.iter_mut().for_each(|each| each.notify = Some(asked))).await;
+    world.end("main", &[ACCEPTED, REFUSED]).await;
+    reports.catch_up().await.unwrap();
+    world.pass(60);
+    world.store.operate(id, Operation::Retry, "anna", None, world.now()).await.unwrap();
+    // The report, which has waited longer, and then the message.
+    world.end("main", &[ACCEPTED]).await;
+    assert_eq!(world.end("main", &[ACCEPTED]).await.message.id, id);
+    reports.catch_up().await.unwrap();
+    let mut relayed = Vec::new();
+    for letter in letters(&world).await {
+        let text = text(&world, &letter).await;
+        relayed.push(["bob@x.test", "eve@x.test"].map(|who| text.contains(&format!("Final-Recipient: rfc822; {who}"))));
+    }
+    relayed.sort_unstable();
+    assert_eq!(relayed, [[false, true], [true, false]], "each once");
 }
 
 #[tokio::test]
