@@ -78,9 +78,10 @@ fn key(lane: LaneId) -> String {
     format!("{BROKEN}{}", lane.0)
 }
 
-/// The way after the one the message is on, for what this one cannot carry; `None`: it was the last.
+/// The way after the one the message is on, for what this one cannot carry; `None`: it was the last, or the message is in
+/// doubt and does not move.
 pub(crate) fn next_way(settings: &Settings, message: &MessageRecord) -> Option<RoutedTo> {
-    let here = message.routed_to.as_ref()?;
+    let here = message.routed_to.as_ref().filter(|_| !message.may_be_duplicated)?;
     ways(settings, message.header_from.as_ref())?.into_iter().skip_while(|way| way != here).nth(1)
 }
 

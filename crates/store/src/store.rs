@@ -95,8 +95,9 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// The lane's id; a lane that is new is made.
     async fn lane_of(&self, key: &RoutedTo) -> Result<LaneId, StoreError>;
 
-    /// What is `queued` on the lane (not: being sent), with the sender that routing needs, oldest due first, in pages of
-    /// `limit` after `after`: the work list when a lane must be emptied. If `after` is gone the list begins again.
+    /// What [`Store::divert`] could move away from the lane (so neither what is being sent nor what is in doubt), with the
+    /// sender that routing needs, oldest due first, in pages of `limit` after `after`: the work list when a lane must be
+    /// emptied. If `after` is gone the list begins again.
     async fn queued_in_lane(
         &self,
         lane: LaneId,
@@ -106,7 +107,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// Moves messages to another way, each with that event, and returns those that moved; they are due when they were, at
     /// the latest at the event's time. The others are passed over: only what is `queued` and due by `due_by` moves, and
-    /// not what is in doubt, for only its own lane can find out what became of its last attempt.
+    /// not what is in doubt (`may_be_duplicated`), however its later attempts ended: only its own lane can find out what
+    /// became of the doubtful one.
     async fn divert(
         &self,
         ids: Vec<MessageId>,

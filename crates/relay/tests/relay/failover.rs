@@ -260,7 +260,7 @@ async fn a_message_in_doubt_does_not_move() {
     assert_eq!(bench.state(doubtful).await, MessageState::Uncertain);
     assert_eq!(bench.detail(doubtful).await.message.routed_to.unwrap().connection.0, "c");
 
-    // To be sent again: by its own way first.
+    // To be sent again: by its own way, for as long as that takes.
     let bench = self::bench().await;
     let rest = LaneVerdict::Throttled(Some(Duration::from_mins(10)));
     bench.upstream.script([Verdict { lane: rest, ..uncertain(1) }]);
@@ -272,12 +272,45 @@ async fn a_message_in_doubt_does_not_move() {
     bench.upstream.rule("c", needs_administrator);
     let other = bench.enqueue(message_to(&["b@x.test"])).await;
     bench.until_state(other, MessageState::Sent).await;
+    bench.until_sends_by("c", 3).await;
+    bench.upstream.rule("c", go);
     bench.until_state(doubtful, MessageState::Sent).await;
-    let by = |to: &str| -> String {
-        let sends = bench.upstream.sends();
-        sends.iter().filter(|send| send.recipients == [to]).map(|send| send.connection.clone()).collect()
-    };
-    assert_eq!((by("a@x.test").as_str(), by("b@x.test").as_str()), ("ccd", "d"));
+    assert_eq!((by(&bench, "a@x.test").as_str(), by(&bench, "b@x.test").as_str()), ("cccc", "d"));
+}
+
+/// The connections that were tried for that recipient, in order.
+fn by(bench: &Bench, to: &str) -> String {
+    let sends = bench.upstream.sends();
+    sends.iter().filter(|send| send.recipients == [to]).map(|send| send.connection.clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_outlives_attempts_that_surely_did_not_leave() {
+    let bench = bench().await;
+    let unavailable = || of_the_lane(LaneVerdict::Throttled(None))(1);
+    bench.upstream.script([uncertain(1), unavailable(), unavailable(), unavailable()]);
+    let doubtful = bench.enqueue(message_to(&["a@x.test"])).await;
+    bench.until_state(doubtful, MessageState::Sent).await;
+    assert_eq!(tried(&bench), "ccccc", "the first of them may have left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_doubt_is_settled_moves_as_any_other() {
+    let bench = bench().await;
+    bench.upstream.script([uncertain(1), Verdict { settles_doubt: true, ..needs_administrator(1) }]);
+    let id = bench.enqueue(message_to(&["a@x.test"])).await;
+    bench.until_state(id, MessageState::Sent).await;
+    assert_eq!(tried(&bench), "ccd");
+    assert!(!bench.detail(id).await.message.may_be_duplicated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_in_doubt_does_not_go_by_the_next_way_as_one_too_large_either() {
+    let bench = bench().await;
+    bench.upstream.script([uncertain(1), refused(1).beyond_the_way()]);
+    let id = bench.enqueue(message_to(&["a@x.test"])).await;
+    bench.until_state(id, MessageState::Failed).await;
+    assert_eq!(tried(&bench), "cc");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use mail::MessageId;
 use settings::RoutedTo;
 
-use super::{Held, State};
-use crate::{Event, MessageState, RecipientOutcome};
+use super::State;
+use crate::{Event, MessageState};
 
 impl State {
     pub(super) fn divert(
@@ -21,7 +21,7 @@ impl State {
         for id in ids {
             let Some(held) = self.messages.get_mut(&id) else { continue };
             let is_due = held.record.state == MessageState::Queued && held.due_at <= due_by;
-            if !is_due || held.record.lane == Some(lane) || is_in_doubt(held) {
+            if !is_due || held.record.lane == Some(lane) || held.record.may_be_duplicated {
                 continue;
             }
             (held.record.lane, held.record.routed_to) = (Some(lane), key.clone());
@@ -32,9 +32,4 @@ impl State {
         }
         moved
     }
-}
-
-fn is_in_doubt(held: &Held) -> bool {
-    let Some(last) = held.attempts.last().filter(|_| held.record.may_be_duplicated) else { return false };
-    last.ended_at.is_none() || last.outcomes.contains(&RecipientOutcome::Uncertain)
 }

@@ -78,7 +78,11 @@ impl State {
     ) -> Vec<(MessageId, Option<Address>)> {
         let place = |held: &Held| (held.due_at, held.arrival);
         let passed = after.and_then(|after| self.messages.get(&after)).map(place);
-        let is_queued = |held: &&Held| held.record.lane == Some(lane) && held.record.state == MessageState::Queued;
+        let is_queued = |held: &&Held| {
+            held.record.lane == Some(lane)
+                && held.record.state == MessageState::Queued
+                && !held.record.may_be_duplicated
+        };
         let queued = self.messages.values().filter(is_queued);
         let mut left: Vec<&Held> = queued.filter(|held| Some(place(held)) > passed).collect();
         left.sort_by_key(|held| place(held));

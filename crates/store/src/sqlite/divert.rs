@@ -5,9 +5,9 @@ use mail::MessageId;
 use rusqlite::params;
 use settings::RoutedTo;
 
-use super::code::{from_json, state_code, time_code};
-use super::unit::{Unit, attempt_id};
-use crate::{Event, LaneId, MessageState, RecipientOutcome, StoreError};
+use super::code::{state_code, time_code};
+use super::unit::Unit;
+use crate::{Event, LaneId, MessageState, StoreError};
 
 pub(super) fn divert(
     unit: &mut Unit<'_>,
@@ -20,12 +20,12 @@ pub(super) fn divert(
     let mut moved = Vec::new();
     for id in ids {
         let found = unit.row(
-            "SELECT seq, lane, attempts, may_be_duplicated FROM message WHERE id = ?1 AND state = ?2 AND due_at <= ?3",
+            "SELECT seq, lane FROM message WHERE id = ?1 AND state = ?2 AND due_at <= ?3 AND may_be_duplicated = 0",
             params![id.to_bytes().as_slice(), state_code(MessageState::Queued), time_code(due_by)],
-            |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(LaneId), row.get(2)?, row.get(3)?)),
+            |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(LaneId))),
         )?;
-        let Some((seq, from, attempts, was_in_doubt)) = found else { continue };
-        if from == Some(lane) || (was_in_doubt && is_in_doubt(unit, seq, attempts)?) {
+        let Some((seq, from)) = found else { continue };
+        if from == Some(lane) {
             continue;
         }
         unit.execute(
@@ -38,13 +38,4 @@ pub(super) fn divert(
         moved.push(*id);
     }
     Ok(moved)
-}
-
-/// Nobody knows what became of the last attempt.
-fn is_in_doubt(unit: &Unit<'_>, seq: i64, attempts: u32) -> Result<bool, StoreError> {
-    let outcomes = unit.row("SELECT outcomes FROM attempt WHERE id = ?1", [attempt_id(seq, attempts)], |row| {
-        row.get::<_, Option<String>>(0)
-    })?;
-    let Some(Some(outcomes)) = outcomes else { return Ok(true) };
-    Ok(from_json::<Vec<RecipientOutcome>>(&outcomes)?.contains(&RecipientOutcome::Uncertain))
 }

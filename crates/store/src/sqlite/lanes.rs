@@ -58,7 +58,7 @@ pub(super) fn queued_in_lane(
     let mut found: Vec<(i64, i64)> = Vec::new();
     // The index has an order for each account; each gives as many as may be wanted of it.
     let sql = "SELECT due_at, seq FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 AND account = ?3 \
-               AND (due_at, seq) > (?4, ?5) ORDER BY due_at, seq LIMIT ?6";
+               AND (due_at, seq) > (?4, ?5) AND may_be_duplicated = 0 ORDER BY due_at, seq LIMIT ?6";
     for Queued { priority, account, .. } in queued_by_account(connection, lane)? {
         let wanted = params![lane.0, priority, account, passed.0, passed.1, limit];
         found.extend(all(connection, sql, wanted, |row| Ok((row.get(0)?, row.get(1)?)))?);

@@ -196,11 +196,20 @@ async fn only_what_is_queued_due_and_not_in_doubt_takes_another_way() {
         assert_eq!(store.finish_attempt(&claim, again, at(12)).await.unwrap(), S::Queued);
         assert_eq!(store.divert(all.clone(), way.clone(), at(13), moved(13)).await.unwrap(), [], "1 may have left");
         let claim = claim_one(store, &lease, at(14)).await;
-        store.finish_attempt(&claim, report(&claim, O::Deferred, at(15)), at(15)).await.unwrap();
+        store.finish_attempt(&claim, report(&claim, O::Deferred, at(14)), at(14)).await.unwrap();
+        assert_eq!(
+            store.divert(all.clone(), way.clone(), at(14), moved(14)).await.unwrap(),
+            [],
+            "this attempt did not leave, the one before may have"
+        );
+        assert_eq!(store.queued_in_lane(old, None, 9).await.unwrap().len(), 1, "nor is it offered to be moved; 3 is");
+        let claim = claim_one(store, &lease, at(14)).await;
+        let knows = store::AttemptReport { settles_doubt: true, ..report(&claim, O::Deferred, at(15)) };
+        store.finish_attempt(&claim, knows, at(15)).await.unwrap();
         assert_eq!(
             store.divert(all, way.clone(), at(16), moved(16)).await.unwrap(),
             [id(1)],
-            "now it is known that it did not"
+            "now it is known that none did"
         );
 
         let shown = store.message(id(2)).await.unwrap();
