@@ -50,14 +50,15 @@ impl Deliverer {
     ///    without an end, which the next owner of the lane finds and calls uncertain.
     pub(crate) async fn run(&self, transport: Arc<dyn Transport>, claim: Claim, rest: &Rest) -> AttemptEnd {
         let started = std::time::Instant::now();
-        let now = (self.clock)();
+        let began = (self.clock)();
         let verdict =
-            if claim.message.expires_at <= now { expired(&claim) } else { self.deliver(&*transport, &claim).await };
+            if claim.message.expires_at <= began { expired(&claim) } else { self.deliver(&*transport, &claim).await };
         metrics::histogram!("postern_attempt_seconds").record(started.elapsed().as_secs_f64());
         let verdict = judge_again(verdict, &*self.upstreams, &claim, &transport);
         let is_unreadable = verdict.is_unreadable;
         let (lane, mailed) = (verdict.lane, verdict.outcomes.iter().copied().map(may_be_mailed).collect());
-        rest.take_in(&*self.store, &self.limits, verdict.lane, verdict.explanation.as_ref(), (self.clock)()).await;
+        let times = (began, (self.clock)());
+        rest.take_in(&*self.store, &self.limits, verdict.lane, verdict.explanation.as_ref(), times).await;
         end_outdated_rest(rest, &*self.store, &*self.upstreams, &claim, &transport).await;
         let settings = Arc::clone(&self.store.settings().borrow());
         let elsewhere = verdict.is_beyond_the_way.then(|| next_way(&settings, &claim.message)).flatten();

@@ -336,8 +336,8 @@ impl LaneTask {
 
     async fn rest_unusable(&self, state: &State, error: UpstreamError) {
         let wait = self.deliverer.limits.configuration_rest;
-        let verdict = LaneVerdict::NeedsAdministrator;
-        state.rest.begin(&*self.deliverer.store, verdict, wait, error.explanation(), self.now()).await;
+        let (verdict, now) = (LaneVerdict::NeedsAdministrator, self.now());
+        state.rest.begin(&*self.deliverer.store, verdict, wait, error.explanation(), (now, now)).await;
     }
 
     async fn renew_lease(&self, state: &mut State) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! The rest a lane takes when its upstream asks for one, or cannot work before an administrator acts.
 //!
 //! Invariant: a rest is known to the lane, and on disk, before the message that caused it can be claimed again. So
-//! neither the lane's other attempts nor a restart break a promise made to the upstream.
+//! neither the lane's other attempts nor a restart break a promise made to the upstream. Answers that arrive together are
+//! taken in one after the other, each with what the one before it has made durable.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::{LaneVerdict, Limits};
 #[derive(Debug)]
 pub(crate) struct Rest {
     lane: LaneId,
+    /// Held from a decision until it is durable, so that the next one knows of it. Nothing is waited for meanwhile but
+    /// the store.
+    turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -27,15 +31,16 @@ struct State {
     failures: u32,
     /// Rests in a row, each of which may have several failures.
     rests: u32,
+    /// The end of the last of these. No attempt begins before it, so one that began earlier tells of the same trouble.
+    counted_until: Option<Timestamp>,
     /// Mail takes a fallback while it rests, and one attempt at a time after that, until one is accepted.
     is_broken: bool,
-    /// Grows with every change made here, after the store has it.
-    generation: u64,
 }
 
 impl Rest {
     pub(crate) fn new(lane: LaneId, pause: Option<LanePause>, is_broken: bool) -> Self {
-        Self { lane, state: Mutex::new(State { pause, is_broken, ..State::default() }) }
+        let state = State { pause, is_broken, ..State::default() };
+        Self { lane, turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
     /// When the rest ends; `None`: the lane works, as far as its budgets go.
@@ -55,6 +60,7 @@ impl Rest {
         is_for_long: bool,
         now: Timestamp,
     ) {
+        let _turn = self.turn.lock().await;
         {
             let mut state = self.state();
             let shown = state.pause.as_ref().filter(|pause| pause.until > now);
@@ -69,6 +75,7 @@ impl Rest {
 
     /// The settings changed, and with them perhaps the budgets.
     pub(crate) async fn forget_budget(&self, store: &dyn Store) {
+        let _turn = self.turn.lock().await;
         if self.state().pause.as_ref().is_some_and(is_for_budget) {
             self.change(store, None).await;
         }
@@ -87,12 +94,9 @@ impl Rest {
 
     /// Takes over what the store says, which an administrator or a change of settings may have changed.
     pub(crate) async fn read_again(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let before = self.state().generation;
+        let _turn = self.turn.lock().await;
         let pause = store.lane(self.lane).await?.pause;
-        let mut state = self.state();
-        if state.generation == before {
-            state.pause = pause;
-        }
+        self.state().take_over(pause);
         Ok(())
     }
 
@@ -103,17 +107,18 @@ impl Rest {
 
     /// Ends it, whatever it was for.
     pub(crate) async fn give_up(&self, store: &dyn Store) {
+        let _turn = self.turn.lock().await;
         self.change(store, None).await;
     }
 
-    /// Draws the consequence of an attempt for the lane.
+    /// Draws the consequence of an attempt, which `began` then and was answered `now`, for the lane.
     pub(crate) async fn take_in(
         &self,
         store: &dyn Store,
         limits: &Limits,
         verdict: LaneVerdict,
         explanation: Option<&Explanation>,
-        now: Timestamp,
+        (began, now): (Timestamp, Timestamp),
     ) {
         let wait = match verdict {
             LaneVerdict::Go => return self.end(store, now).await,
@@ -125,20 +130,21 @@ impl Rest {
             LaneVerdict::QuotaUsedUp(wait) => wait.unwrap_or(limits.quota_rest),
             LaneVerdict::NeedsAdministrator => limits.configuration_rest,
         };
-        self.begin(store, verdict, wait, explanation.cloned().unwrap_or_default(), now).await;
+        self.begin(store, verdict, wait, explanation.cloned().unwrap_or_default(), (began, now)).await;
     }
 
-    /// Rests at least that long; a longer rest that is under way stays.
+    /// Rests at least that long, for something that `began` then; a longer rest that is under way stays.
     pub(crate) async fn begin(
         &self,
         store: &dyn Store,
         verdict: LaneVerdict,
         wait: Duration,
         explanation: Explanation,
-        now: Timestamp,
+        (began, now): (Timestamp, Timestamp),
     ) {
+        let _turn = self.turn.lock().await;
         let until = after(now, wait);
-        let (is_longer, has_broken) = self.note_failure(verdict, wait, now);
+        let (is_longer, has_broken) = self.note_failure(verdict, wait, (began, now));
         if has_broken {
             mark(store, self.lane, Some(now)).await;
         }
@@ -154,13 +160,14 @@ impl Rest {
     }
 
     /// Whether this rest is longer than the one under way, and whether the lane has broken by it.
-    fn note_failure(&self, verdict: LaneVerdict, wait: Duration, now: Timestamp) -> (bool, bool) {
+    fn note_failure(&self, verdict: LaneVerdict, wait: Duration, (began, now): (Timestamp, Timestamp)) -> (bool, bool) {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
         let rest = state.pause.as_ref().filter(|pause| !is_for_budget(pause));
         let under_way = rest.map(|pause| pause.until).filter(|until| *until > now);
-        if under_way.is_none() {
+        if state.counted_until.is_none_or(|until| until <= began) {
             state.rests = state.rests.saturating_add(1);
+            state.counted_until = under_way.max(Some(after(now, wait)));
         }
         let has_broken = !state.is_broken && breaks(verdict, wait, state.rests);
         state.is_broken |= has_broken;
@@ -170,12 +177,13 @@ impl Rest {
     /// The upstream works again. A rest that is still under way stays: the attempt that succeeded was started before the
     /// one that was told to wait.
     async fn end(&self, store: &dyn Store, now: Timestamp) {
+        let _turn = self.turn.lock().await;
         let (is_over, was_broken) = {
             let mut state = self.state();
             if state.pause.as_ref().is_some_and(|pause| pause.until > now) {
                 return;
             }
-            (state.failures, state.rests) = (0, 0);
+            (state.failures, state.rests, state.counted_until) = (0, 0, None);
             (state.pause.is_some(), std::mem::take(&mut state.is_broken))
         };
         if was_broken {
@@ -192,9 +200,7 @@ impl Rest {
             // This process keeps to it all the same; only a restart would not.
             tracing::error!(event = "lane_pause_not_stored", lane = self.lane.0, %error);
         }
-        let mut state = self.state();
-        state.pause = pause;
-        state.generation += 1;
+        self.state().take_over(pause);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -203,7 +209,20 @@ impl Rest {
     }
 }
 
+impl State {
+    fn take_over(&mut self, pause: Option<LanePause>) {
+        if pause.is_none() {
+            // It may have ended before its time: what begins from now on tells of new trouble.
+            self.counted_until = None;
+        }
+        self.pause = pause;
+    }
+}
+
 /// Nobody asked for it: the lane keeps a limit before it is enforced.
 fn is_for_budget(pause: &LanePause) -> bool {
     pause.explanation.code.as_deref() == Some(USED_UP)
 }
+
+#[cfg(test)]
+mod tests;
