@@ -32,11 +32,11 @@ const LONG_REST: Duration = Duration::from_mins(5);
 /// Rests in a row after which an upstream that does not answer, or answers that it is broken, counts as dead.
 const DEAD_AFTER_RESTS: u32 = 3;
 
-/// When to look again for a fallback that is being probed.
+/// When to look again for a fallback that is being probed, and at everything where much waits.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Messages looked at in one read and moved in one transaction.
-const PAGE: u32 = 500;
+const PAGE: u16 = 500;
 
 /// Under this the store keeps which lanes are broken.
 const BROKEN: &str = "relay/broken_lane/";
@@ -134,15 +134,17 @@ enum Health {
 /// What a lane's task knows about moving its mail away.
 #[derive(Debug, Default)]
 pub(crate) struct Failover {
-    /// All up to there was looked at and had to stay.
     looked: Option<Looked>,
 }
 
+/// What the last look found.
 #[derive(Debug)]
 struct Looked {
     settings_version: u64,
-    last: Option<MessageId>,
-    /// Another way may be free then.
+    /// All up to there had to stay, and is too much to look at for each message that arrives. What is due for longer and
+    /// comes here later (released, or on its second detour) is found by the next whole look.
+    passed: Option<MessageId>,
+    /// When to look at everything again: another way may be free then, or more is due.
     again_at: Timestamp,
 }
 
@@ -152,7 +154,7 @@ impl Failover {
         self.looked.as_ref().map(|looked| looked.again_at)
     }
 
-    /// Moves what waits on a broken lane to the first fallback that works. `pause`: the rest of a broken lane; `None`: it
+    /// Moves what is due on a broken lane to the first fallback that works. `pause`: the rest of a broken lane; `None`: it
     /// works, or is on probation.
     pub(crate) async fn move_on(
         &mut self,
@@ -161,33 +163,54 @@ impl Failover {
         pause: Option<LanePause>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let Some(pause) = pause else {
-            self.looked = None;
-            return Ok(());
-        };
+        let looked = self.looked.take();
         let settings = store.settings().borrow().clone();
-        if !has_fallbacks(&settings) {
-            return Ok(());
-        }
-        let is_news = |looked: &Looked| looked.settings_version != settings.version || looked.again_at <= now;
-        if self.looked.as_ref().is_some_and(is_news) {
-            self.looked = None;
-        }
+        let Some(pause) = pause.filter(|_| has_fallbacks(&settings)) else { return Ok(()) };
+        let goes_on = |it: &Looked| it.settings_version == settings.version && it.again_at > now && it.passed.is_some();
+        let looked = looked.filter(goes_on);
         let here = store.lane(lane).await?.key;
-        let mut search = Search { store, settings: &settings, now, known: HashMap::new(), again_at: pause.until };
-        let mut last = self.looked.as_ref().and_then(|looked| looked.last);
+        let again_at = looked.as_ref().map_or(pause.until, |looked| looked.again_at);
+        let mut search = Search { store, settings: &settings, now, known: HashMap::new(), again_at };
+        let mut last = looked.as_ref().and_then(|looked| looked.passed);
+        let mut staying = 0;
         loop {
-            let page = store.queued_in_lane(lane, last, PAGE).await?;
+            let page = store.queued_in_lane(lane, now, last, PAGE.into()).await?;
             let Some((newest, _)) = page.last() else { break };
             last = Some(*newest);
+            staying += page.len();
             for (way, ids) in search.sort(page, &here).await? {
-                divert(store, &settings, ids, (&here, &way), &pause.explanation.what, (now, now)).await?;
+                staying -= divert(store, &settings, ids, (&here, &way), &pause.explanation.what, (now, now)).await?;
             }
         }
-        let again_at = self.looked.take().map_or(search.again_at, |looked| looked.again_at.min(search.again_at));
-        self.looked = Some(Looked { settings_version: settings.version, last, again_at });
+        if let Some(at) = next_due(store, lane, last, now).await? {
+            search.again_at = search.again_at.min(at);
+        }
+        let is_much = looked.is_some() || staying >= usize::from(PAGE);
+        if is_much {
+            search.again_at = search.again_at.min(after(now, LOOK_AGAIN));
+        }
+        let (passed, again_at) = (last.filter(|_| is_much), search.again_at);
+        self.looked = Some(Looked { settings_version: settings.version, passed, again_at });
         Ok(())
     }
+}
+
+/// When the first message after `last` is due, which is the last that is due now.
+async fn next_due(
+    store: &dyn Store,
+    lane: LaneId,
+    last: Option<MessageId>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let next = store.queued_in_lane(lane, Timestamp::MAX, last, 1).await?;
+    let Some((id, _)) = next.first() else { return Ok(None) };
+    let due_at = match store.message(*id).await {
+        Ok(detail) => detail.message.due_at,
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    // Else it, or `last`, was changed or deleted just now.
+    Ok(Some(due_at.filter(|at| *at > now).unwrap_or_else(|| after(now, LOOK_AGAIN))))
 }
 
 /// One look for other ways.

@@ -96,11 +96,12 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn lane_of(&self, key: &RoutedTo) -> Result<LaneId, StoreError>;
 
     /// What [`Store::divert`] could move away from the lane (so neither what is being sent nor what is in doubt), with the
-    /// sender that routing needs, oldest due first, in pages of `limit` after `after`: the work list when a lane must be
-    /// emptied. If `after` is gone the list begins again.
+    /// sender that routing needs, of what is due by `due_by`, oldest due first, in pages of `limit` after `after`: the work
+    /// list when a lane must be emptied. If `after` is gone the list begins again.
     async fn queued_in_lane(
         &self,
         lane: LaneId,
+        due_by: Timestamp,
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError>;

@@ -314,6 +314,44 @@ async fn a_message_in_doubt_does_not_go_by_the_next_way_as_one_too_large_either(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_in_doubt_does_not_take_the_place_of_a_fallbacks_probe() {
+    let bench = bench().await;
+    bench.upstream.rule("c", needs_administrator);
+    bench.upstream.rule("d", needs_administrator);
+    let first = bench.enqueue(message_to(&["a@x.test"])).await;
+    bench.until_state(first, MessageState::Sent).await;
+    assert_eq!(tried(&bench), "cde");
+    // The rests of both are over, and each waits for its probe.
+    tokio::time::sleep(Duration::from_mins(6)).await;
+    bench.upstream.rule("d", go);
+    bench.upstream.script([Verdict { lane: LaneVerdict::NeedsAdministrator, ..uncertain(1) }]);
+    bench.enqueue(message_to(&["doubtful@x.test"])).await;
+    bench.until_sends(4).await;
+    let other = bench.enqueue(message_to(&["b@x.test"])).await;
+    bench.until_state(other, MessageState::Sent).await;
+    assert_eq!((by(&bench, "doubtful@x.test").as_str(), by(&bench, "b@x.test").as_str()), ("c", "d"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_that_is_not_due_yet_hides_none_that_arrives_and_moves_when_it_is_due() {
+    let bench = bench().await;
+    bench.upstream.rule("c", of_the_lane(LaneVerdict::QuotaUsedUp(None)));
+    let tomorrow = bench.enqueue(message_to(&["later@x.test"]).after(Duration::from_hours(24))).await;
+    let soon = bench.enqueue(message_to(&["soon@x.test"]).after(Duration::from_mins(20))).await;
+    let began = tokio::time::Instant::now();
+    for n in 0..3 {
+        let id = bench.enqueue(message_to(&[&format!("r{n}@x.test")])).await;
+        bench.until_state(id, MessageState::Sent).await;
+        assert!(began.elapsed() < Duration::from_secs(2), "{n} moves at once, after {:?}", began.elapsed());
+    }
+    bench.until_state(soon, MessageState::Sent).await;
+    let took = began.elapsed();
+    assert!(took >= Duration::from_mins(20) && took < Duration::from_mins(21), "{took:?}: the rest is an hour");
+    assert_eq!(tried(&bench), "cdddd");
+    assert_eq!(bench.state(tomorrow).await, MessageState::Queued);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_way_cannot_carry_goes_by_the_next_and_is_refused_by_the_last() {
     let bench = bench().await;
     bench.upstream.rule("c", |count| refused(count).beyond_the_way());

@@ -84,10 +84,11 @@ impl Store for ModelStore {
     async fn queued_in_lane(
         &self,
         lane: LaneId,
+        due_by: Timestamp,
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
-        Ok(self.read().queued_in_lane(lane, after, limit))
+        Ok(self.read().queued_in_lane(lane, due_by, after, limit))
     }
 
     async fn divert(

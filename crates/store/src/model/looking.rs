@@ -1,5 +1,6 @@
 //! Looking at messages and lanes.
 
+use jiff::Timestamp;
 use mail::{Address, MessageId};
 
 use super::State;
@@ -73,6 +74,7 @@ impl State {
     pub(super) fn queued_in_lane(
         &self,
         lane: LaneId,
+        due_by: Timestamp,
         after: Option<MessageId>,
         limit: u32,
     ) -> Vec<(MessageId, Option<Address>)> {
@@ -82,6 +84,7 @@ impl State {
             held.record.lane == Some(lane)
                 && held.record.state == MessageState::Queued
                 && !held.record.may_be_duplicated
+                && held.due_at <= due_by
         };
         let queued = self.messages.values().filter(is_queued);
         let mut left: Vec<&Held> = queued.filter(|held| Some(place(held)) > passed).collect();

@@ -94,10 +94,11 @@ impl Store for SqliteStore {
     async fn queued_in_lane(
         &self,
         lane: LaneId,
+        due_by: Timestamp,
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
-        self.readers.read(move |connection| lanes::queued_in_lane(connection, lane, after, limit)).await
+        self.readers.read(move |connection| lanes::queued_in_lane(connection, lane, due_by, after, limit)).await
     }
 
     async fn divert(

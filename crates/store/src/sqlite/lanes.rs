@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mail::{Address, MessageId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::code::{time_of, unreadable, unsigned};
+use super::code::{time_code, time_of, unreadable, unsigned};
 use super::deliver::{Queued, hour, queued_by_account};
 use super::row::{address, id, json_or_null, routed_to};
 use super::search::all;
@@ -46,6 +46,7 @@ pub(super) fn recipients_attempted(connection: &Connection, lane: LaneId, since:
 pub(super) fn queued_in_lane(
     connection: &Connection,
     lane: LaneId,
+    due_by: Timestamp,
     after: Option<MessageId>,
     limit: u32,
 ) -> Result<Vec<(MessageId, Option<Address>)>, StoreError> {
@@ -58,9 +59,9 @@ pub(super) fn queued_in_lane(
     let mut found: Vec<(i64, i64)> = Vec::new();
     // The index has an order for each account; each gives as many as may be wanted of it.
     let sql = "SELECT due_at, seq FROM message WHERE state = 0 AND lane = ?1 AND priority = ?2 AND account = ?3 \
-               AND (due_at, seq) > (?4, ?5) AND may_be_duplicated = 0 ORDER BY due_at, seq LIMIT ?6";
+               AND (due_at, seq) > (?4, ?5) AND due_at <= ?7 AND may_be_duplicated = 0 ORDER BY due_at, seq LIMIT ?6";
     for Queued { priority, account, .. } in queued_by_account(connection, lane)? {
-        let wanted = params![lane.0, priority, account, passed.0, passed.1, limit];
+        let wanted = params![lane.0, priority, account, passed.0, passed.1, limit, time_code(due_by)];
         found.extend(all(connection, sql, wanted, |row| Ok((row.get(0)?, row.get(1)?)))?);
     }
     found.sort_unstable();

@@ -32,14 +32,18 @@ async fn a_lanes_queue_comes_in_pages_oldest_due_first() {
         let ids = |page: Vec<(mail::MessageId, _)>| page.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
         let (mut after, mut seen) = (None, Vec::new());
         for expected in [2, 2, 1, 0] {
-            let page = ids(store.queued_in_lane(lane, after, 2).await.unwrap());
+            let page = ids(store.queued_in_lane(lane, at(99), after, 2).await.unwrap());
             assert_eq!(page.len(), expected);
             after = page.last().copied();
             seen.extend(page);
         }
         assert_eq!(seen, [4, 2, 3, 1, 5].map(id));
-        let first = store.queued_in_lane(lane, None, 1).await.unwrap();
+        let first = store.queued_in_lane(lane, at(99), None, 1).await.unwrap();
         assert_eq!(first, [(id(4), Some(address("app4@contoso.test")))]);
+        for (due_by, expected) in [(9, &[][..]), (20, &[4, 2]), (39, &[4, 2, 3]), (40, &[4, 2, 3, 1, 5])] {
+            let page = ids(store.queued_in_lane(lane, at(due_by), None, 9).await.unwrap());
+            assert_eq!(page, expected.iter().copied().map(id).collect::<Vec<_>>(), "due by {due_by}");
+        }
     }
 }
 
@@ -49,7 +53,7 @@ async fn what_left_the_queue_still_says_where_the_next_page_begins() {
         fill(store).await;
         let lane = store.lane_of(&route("noreply@contoso.test")).await.unwrap();
         let ids = async |after: i64| -> Vec<_> {
-            let page = store.queued_in_lane(lane, Some(id(after)), 9).await.unwrap();
+            let page = store.queued_in_lane(lane, at(99), Some(id(after)), 9).await.unwrap();
             page.into_iter().map(|(id, _)| id).collect()
         };
         store.reroute(vec![(id(2), Some(route("hr@contoso.test")))]).await.unwrap();
@@ -69,7 +73,7 @@ async fn a_lane_is_one_however_its_mailbox_is_spelled() {
         assert_eq!(store.lane_of(&route("noreply@Contoso.test")).await.unwrap(), lane);
         assert_ne!(store.lane_of(&route("hr@contoso.test")).await.unwrap(), lane);
         assert!(store.lanes_with_work().await.unwrap().is_empty());
-        assert!(store.queued_in_lane(lane, None, 9).await.unwrap().is_empty());
+        assert!(store.queued_in_lane(lane, at(99), None, 9).await.unwrap().is_empty());
         store.enqueue(message(1)).await.unwrap();
         assert_eq!(the_lane(store).await, lane);
     }

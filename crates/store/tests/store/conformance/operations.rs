@@ -202,7 +202,11 @@ async fn only_what_is_queued_due_and_not_in_doubt_takes_another_way() {
             [],
             "this attempt did not leave, the one before may have"
         );
-        assert_eq!(store.queued_in_lane(old, None, 9).await.unwrap().len(), 1, "nor is it offered to be moved; 3 is");
+        assert_eq!(
+            store.queued_in_lane(old, at(500), None, 9).await.unwrap().len(),
+            1,
+            "nor is it offered to be moved; 3 is"
+        );
         let claim = claim_one(store, &lease, at(14)).await;
         let knows = store::AttemptReport { settles_doubt: true, ..report(&claim, O::Deferred, at(15)) };
         store.finish_attempt(&claim, knows, at(15)).await.unwrap();

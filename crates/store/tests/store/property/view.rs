@@ -100,8 +100,8 @@ pub(super) async fn view(side: &Side, now: Timestamp) -> Vec<String> {
     seen.push(format!("{lanes:?}"));
     for lane in side.lanes.values() {
         seen.push(shown(store.lane(*lane).await.map(plain_lane)));
-        for after in [None, Some(id(2))] {
-            seen.push(shown(store.queued_in_lane(*lane, after, 2).await));
+        for (due_by, after) in [(now, None), (Timestamp::MAX, None), (Timestamp::MAX, Some(id(2)))] {
+            seen.push(shown(store.queued_in_lane(*lane, due_by, after, 2).await));
         }
         seen.push(shown(store.recipients_attempted(*lane, after(now, -7_200)).await));
     }
