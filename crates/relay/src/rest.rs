@@ -35,6 +35,8 @@ struct State {
     counted_until: Option<Timestamp>,
     /// Mail takes a fallback while it rests, and one attempt at a time after that, until one is accepted.
     is_broken: bool,
+    /// The pause is a wait for a budget that mail takes a fallback for. Nothing is broken: what has room still goes.
+    waits_for_long: bool,
 }
 
 impl Rest {
@@ -63,14 +65,18 @@ impl Rest {
         let _turn = self.turn.lock().await;
         {
             let mut state = self.state();
-            let shown = state.pause.as_ref().filter(|pause| pause.until > now);
-            if shown.is_some_and(|pause| !is_for_budget(pause) || pause.until >= until) {
-                return;
+            if let Some(shown) = state.pause.as_ref().filter(|pause| pause.until > now) {
+                let is_rest = !is_for_budget(shown);
+                if is_rest || shown.until >= until {
+                    // Shown perhaps before a restart, which does not know for how long mail would wait.
+                    state.waits_for_long |= is_for_long && !is_rest;
+                    return;
+                }
             }
-            state.is_broken |= is_for_long;
         }
         tracing::info!(event = "lane_waits_for_budget", lane = self.lane.0, %until, what = explanation.what);
         self.change(store, Some(LanePause { until, explanation, needs_administrator: false })).await;
+        self.state().waits_for_long = is_for_long;
     }
 
     /// The settings changed, and with them perhaps the budgets.
@@ -81,10 +87,12 @@ impl Rest {
         }
     }
 
-    /// The rest of a broken lane, while it lasts.
+    /// The rest of a broken lane, or a long wait for a budget, while it lasts. Before its probe a broken lane may wait for
+    /// a budget like any other.
     pub(crate) fn broken(&self, now: Timestamp) -> Option<LanePause> {
         let state = self.state();
-        state.pause.clone().filter(|pause| state.is_broken && pause.until > now)
+        let is_reason = |pause: &LanePause| if is_for_budget(pause) { state.waits_for_long } else { state.is_broken };
+        state.pause.clone().filter(|pause| pause.until > now && is_reason(pause))
     }
 
     /// Attempts under way at once: after a broken lane's rest a single one, the probe.
@@ -175,16 +183,18 @@ impl Rest {
     }
 
     /// The upstream works again. A rest that is still under way stays: the attempt that succeeded was started before the
-    /// one that was told to wait.
+    /// one that was told to wait. A wait for a budget says nothing of the upstream, and is shown until it is over.
     async fn end(&self, store: &dyn Store, now: Timestamp) {
         let _turn = self.turn.lock().await;
         let (is_over, was_broken) = {
             let mut state = self.state();
-            if state.pause.as_ref().is_some_and(|pause| pause.until > now) {
+            let under_way = state.pause.as_ref().filter(|pause| pause.until > now);
+            if under_way.is_some_and(|pause| !is_for_budget(pause)) {
                 return;
             }
+            let is_over = state.pause.is_some() && under_way.is_none();
             (state.failures, state.rests, state.counted_until) = (0, 0, None);
-            (state.pause.is_some(), std::mem::take(&mut state.is_broken))
+            (is_over, std::mem::take(&mut state.is_broken))
         };
         if was_broken {
             mark(store, self.lane, None).await;
@@ -215,6 +225,7 @@ impl State {
             // It may have ended before its time: what begins from now on tells of new trouble.
             self.counted_until = None;
         }
+        self.waits_for_long &= pause.as_ref().is_some_and(is_for_budget);
         self.pause = pause;
     }
 }
