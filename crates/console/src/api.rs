@@ -116,7 +116,7 @@ fn administration() -> OpenApiRouter<Api> {
         .routes(routes!(connections::test_connection))
         .routes(routes!(authenticate::show_authentication))
         .routes(routes!(authenticate::poll_sign_in))
-        .routes(routes!(emails::show_emails, emails::update_emails))
+        .routes(routes!(emails::show_emails))
         .routes(routes!(emails::send_test_message))
         .routes(routes!(routes::list_routes, routes::create_route))
         .routes(routes!(routes::show_route, routes::update_route, routes::remove_route))
@@ -142,6 +142,8 @@ fn administration() -> OpenApiRouter<Api> {
 fn sensitive() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(tenants::create_tenant))
+        // Where all mail goes, too.
+        .routes(routes!(emails::update_emails))
         .routes(routes!(tenants::update_tenant, tenants::remove_tenant))
         .routes(routes!(certificates::make_certificate, certificates::discard_certificate))
         .routes(routes!(certificates::activate_certificate))

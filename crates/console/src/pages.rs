@@ -167,7 +167,7 @@ fn submitting(pages: Pages) -> Pages {
 fn system_settings(pages: Pages) -> Pages {
     pages
         .view("/settings", Role::Administrator, settings::emails::show)
-        .action("/settings", Role::Administrator, settings::emails::save)
+        .sensitive("/settings", Role::Administrator, settings::emails::save)
         .view("/settings/notices", Role::Administrator, settings::notices::show)
         .action("/settings/notices", Role::Administrator, settings::notices::save)
         .view("/settings/webhooks", Role::Administrator, settings::webhooks::list)

@@ -5,7 +5,7 @@
 //!
 //! Left to others: whether mail is redirected (`settings::Emails::redirect_all_to`).
 
-use mail::{Address, Recipient};
+use mail::{Address, DsnNotify, Recipient};
 use store::Claim;
 
 use crate::Verdict;
@@ -18,7 +18,9 @@ pub(crate) fn redirected(claim: &Claim, to: &Address) -> Claim {
     let mut redirected = claim.clone();
     let field = original_recipients(claim.addresses());
     redirected.message.added_header.push_str(&field);
-    redirected.message.envelope.recipients = vec![Recipient::from(to.clone())];
+    // The real sender must not hear of it, either.
+    let notify = Some(DsnNotify { success: false, failure: false, delay: false });
+    redirected.message.envelope.recipients = vec![Recipient { notify, ..Recipient::from(to.clone()) }];
     redirected.recipients = vec![0];
     redirected
 }
