@@ -56,6 +56,8 @@ struct State {
     pacer: LanePacer,
     /// What is due has no room in the budgets.
     no_room: Option<NoRoom>,
+    /// No more may be under way: until something has ended, here or on other lanes.
+    is_full: bool,
     /// One that was waited for.
     slot: Option<Slot>,
     /// A claim of several passed something over: a single one may have room.
@@ -104,6 +106,7 @@ impl LaneTask {
             lease,
             pacer: self.pacing.of(&lane.key).await?,
             no_room: None,
+            is_full: false,
             slot: None,
             one_at_a_time: false,
             connection: lane.key.connection,
@@ -137,6 +140,7 @@ impl LaneTask {
 
     /// Claims as much as there is room for and starts the attempts.
     async fn claim_due(&self, state: &mut State) -> Result<(), StoreError> {
+        state.is_full = false;
         while self.may_claim(state) {
             let transport = match self.deliverer.upstreams.transport(&state.connection) {
                 Ok(transport) => transport,
@@ -157,9 +161,7 @@ impl LaneTask {
 
     fn may_claim(&self, state: &mut State) -> bool {
         let now = self.now();
-        if state.no_room.as_ref().and_then(|it| it.until).is_some_and(|until| until <= now) {
-            state.no_room = None;
-        }
+        state.no_room.take_if(|it| it.until.is_some_and(|until| until <= now));
         let is_due = state.look_at.is_some_and(|at| at <= now);
         is_due && state.no_room.is_none() && state.rest.ends_at(now).is_none()
     }
@@ -170,7 +172,8 @@ impl LaneTask {
         let most = state.rest.in_flight(transport.in_flight());
         let room = most.saturating_sub(u32::try_from(state.under_way.len()).unwrap_or(u32::MAX));
         let room = if std::mem::take(&mut state.one_at_a_time) { room.min(1) } else { room };
-        if room == 0 {
+        state.is_full = room == 0;
+        if state.is_full {
             return Ok(false);
         }
         let _gate = state.pacer.gate().await;
@@ -180,14 +183,15 @@ impl LaneTask {
                 (appetite, rest_at)
             }
             Look::Wait(shortage) => {
-                state.no_room = Some(NoRoom { until: shortage.until });
+                state.no_room = Some(NoRoom::new(shortage.until, now));
                 self.show(state, Some(shortage)).await;
                 return Ok(false);
             }
         };
         let mut slots = self.take_slots(state, appetite.messages);
         let messages = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        if messages == 0 {
+        state.is_full = messages == 0;
+        if state.is_full {
             return Ok(false);
         }
         let claims = self.deliverer.store.claim_some(&state.lease, Appetite { messages, ..appetite }, now).await?;
@@ -218,7 +222,7 @@ impl LaneTask {
         }
         state.pacer.note_passed_over(true, &appetite, now);
         let until = rest_at.or_else(|| state.under_way.is_empty().then(|| after(now, STORE_RETRY)));
-        state.no_room = Some(NoRoom { until });
+        state.no_room = Some(NoRoom::new(until, now));
         Ok(false)
     }
 
@@ -288,7 +292,8 @@ impl LaneTask {
     /// Waits for the next thing that can change what the lane does.
     async fn wait(&self, state: &mut State) -> Result<(), StoreError> {
         let deadline = self.next_deadline(state);
-        let starved = self.is_starved(state);
+        // Nothing of its own is under way whose end would wake it: only a free slot can.
+        let starved = state.is_full && state.under_way.is_empty();
         let application = state.pacer.application().cloned();
         let has_no_room = state.no_room.is_some();
         tokio::select! {
@@ -309,13 +314,6 @@ impl LaneTask {
             () = self.stop.cancelled() => {}
         }
         Ok(())
-    }
-
-    /// Due work, no rest, and nothing under way of its own whose end would wake it: only a free slot can.
-    fn is_starved(&self, state: &State) -> bool {
-        let now = self.now();
-        let is_due = state.look_at.is_some_and(|at| at <= now);
-        state.under_way.is_empty() && is_due && state.no_room.is_none() && state.rest.ends_at(now).is_none()
     }
 
     fn take_in(state: &mut State, end: &AttemptEnd) {
@@ -354,14 +352,14 @@ impl LaneTask {
         self.deliverer.store.lease_lane(self.id, &self.node, held, until, now).await
     }
 
-    /// The earliest of: something due (or the rest's end, when resting), the lease's half, the end of idling.
+    /// The earliest of: something due (also since the last look), or the rest's end; the lease's half; the end of idling.
     fn next_deadline(&self, state: &State) -> Instant {
         let now = self.now();
         let renewal = after(now, Duration::ZERO).max(before(state.lease.until, self.deliverer.limits.lease / 2));
-        let rest_ends = state.rest.ends_at(now);
+        let rest_ends = state.rest.ends_at(now).unwrap_or(now);
         let room_at = state.no_room.as_ref().map_or(Some(now), |it| it.until);
-        let due = state.look_at.and_then(|at| Some(at.max(room_at?)));
-        let due = due.map(|at| rest_ends.map_or(at, |ends| at.max(ends))).filter(|at| *at > now);
+        let due = state.look_at.and_then(|at| Some(at.max(room_at?).max(rest_ends)));
+        let due = due.filter(|at| *at > now || !state.is_full);
         let look_again = state.failover.look_again_at().map(|at| at.max(now));
         let earliest = [due, look_again].into_iter().flatten().min().map_or(renewal, |at| at.min(renewal));
         let mut wait = earliest.duration_since(now).unsigned_abs();
@@ -379,6 +377,13 @@ impl LaneTask {
 /// For how long there is none; `None`: until something under way has ended.
 struct NoRoom {
     until: Option<Timestamp>,
+}
+
+impl NoRoom {
+    /// If there should be room already, and is none, it is not asked for without a pause.
+    fn new(until: Option<Timestamp>, now: Timestamp) -> Self {
+        Self { until: until.map(|at| if at > now { at } else { after(now, STORE_RETRY) }) }
+    }
 }
 
 /// The right to have one attempt under way, given back when it is dropped.

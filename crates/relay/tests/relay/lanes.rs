@@ -254,3 +254,14 @@ fn throttled(seconds: u64) -> Verdict {
     let rest = LaneVerdict::Throttled(Some(Duration::from_secs(seconds)));
     Verdict::all(1, RecipientOutcome::Deferred, rest)
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_due_while_the_lane_looks_for_work_is_not_left_until_its_lease_is_renewed() {
+    for wait in (0..100).map(|n| Duration::from_millis(n * 25)) {
+        let bench = Bench::on_a_machine_whose_look_takes(Duration::from_millis(100)).await;
+        let began = tokio::time::Instant::now();
+        let id = bench.enqueue(message_to(&["a@x.test"]).after(wait)).await;
+        bench.until_state(id, MessageState::Sent).await;
+        assert!(began.elapsed() <= wait + Duration::from_secs(1), "{wait:?}: {:?}", began.elapsed());
+    }
+}

@@ -23,11 +23,13 @@ pub(crate) struct Bench {
     pub(crate) upstream: Arc<Upstream>,
     running: Option<Running>,
     epoch: Instant,
+    look_takes: Duration,
 }
 
-/// Starts where the paused tokio clock starts, and moves with it.
-fn clock_since(epoch: Instant) -> relay::Clock {
-    Arc::new(move || at(epoch, Instant::now()))
+/// Starts where the paused tokio clock starts, and moves with it, and by `look_takes` with every look at it.
+fn clock_since(epoch: Instant, look_takes: Duration) -> relay::Clock {
+    let looks = AtomicU32::new(0);
+    Arc::new(move || at(epoch, Instant::now() + look_takes * looks.fetch_add(1, Ordering::Relaxed)))
 }
 
 fn at(epoch: Instant, now: Instant) -> Timestamp {
@@ -37,9 +39,14 @@ fn at(epoch: Instant, now: Instant) -> Timestamp {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
+        Self::on_a_machine_whose_look_takes(Duration::ZERO).await
+    }
+
+    /// Between two looks at the clock so much time passes.
+    pub(crate) async fn on_a_machine_whose_look_takes(look_takes: Duration) -> Self {
         let store: Arc<dyn Store> = Arc::new(ModelStore::default());
         let epoch = Instant::now();
-        let bench = Self { store, upstream: Arc::default(), running: None, epoch };
+        let bench = Self { store, upstream: Arc::default(), running: None, epoch, look_takes };
         let connection = Connection::new(ConnectionId("c".into()), "Contoso Graph", Service::GraphApi);
         bench.change(vec![SettingsChange::PutConnection(connection), SettingsChange::PutEmails(Self::emails())]).await;
         bench.start().await
@@ -47,7 +54,7 @@ impl Bench {
 
     async fn start(mut self) -> Self {
         let mut config = RelayConfig::new(NodeId("node".into()));
-        config.clock = clock_since(self.epoch);
+        config.clock = clock_since(self.epoch, self.look_takes);
         let upstreams: Arc<dyn Upstreams> = Arc::new(Handle(Arc::clone(&self.upstream), String::new()));
         self.running = Some(Relay::start(Arc::clone(&self.store), upstreams, config).await.unwrap());
         self
