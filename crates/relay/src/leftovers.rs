@@ -4,16 +4,21 @@
 //! meanwhile is found here: what it may have left was noted when it was left.
 //!
 //! Promise: a draft of a message that will not be sent from there is removed by the next round of housekeeping in which its
-//! connection works. Not: what a process that was killed left for a message whose note could not be written either.
+//! connection works. What cannot be removed delays no other for long, and is given up after [`GIVE_UP`]. Not: what a process
+//! that was killed left for a message whose note could not be written either.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use graph::DraftId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mail::MessageId;
 use serde::{Deserialize, Serialize};
 use settings::RoutedTo;
-use store::{MessageRecord, Store, StoreError};
+use store::{Explanation, MessageRecord, Store, StoreError};
 
 use crate::{Leftover, Upstreams};
 
@@ -22,6 +27,9 @@ const PREFIX: &str = "relay/draft/";
 
 /// Removals in one round: requests count against what the mailbox may do.
 const A_ROUND: usize = 20;
+
+/// For so long removing is tried again: a mailbox that refuses it for a month does not change its mind.
+const GIVE_UP: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What is remembered of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +40,15 @@ pub(crate) struct Left {
     pub(crate) ready: Option<DraftId>,
     /// What decides whether it is still the draft one would make.
     pub(crate) made_of: Option<serde_json::Value>,
+    /// It could not be removed, although no attempt will use it.
+    #[serde(default)]
+    pub(crate) stuck: Option<Stuck>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stuck {
+    since: Timestamp,
+    tried_at: Timestamp,
 }
 
 pub(crate) fn key(id: MessageId) -> String {
@@ -65,7 +82,7 @@ pub(crate) async fn note_interrupted(store: &dyn Store, message: &MessageRecord)
         return Ok(());
     }
     let internet_message_id = message.internet_message_id.clone();
-    note(store, message.id, &Left { route, internet_message_id, ready: None, made_of: None }).await;
+    note(store, message.id, &Left { route, internet_message_id, ready: None, made_of: None, stuck: None }).await;
     Ok(())
 }
 
@@ -75,35 +92,72 @@ pub(crate) async fn clear_away(
     upstreams: &dyn Upstreams,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut removed = 0;
-    for (key, value) in store.kept_under(PREFIX).await? {
-        let id = key.strip_prefix(PREFIX).and_then(|id| id.parse().ok());
-        let (Some(id), Ok(left)) = (id, serde_json::from_value::<Left>(value)) else {
-            store.keep(&key, None).await?;
-            continue;
-        };
-        if is_needed(&**store, id).await? || rests(&**store, &left.route, now).await? {
+    let settings = store.settings().borrow().clone();
+    let mut tries = 0;
+    let mut failed: HashSet<RoutedTo> = HashSet::new();
+    for (id, left) in all_left(&**store).await? {
+        if failed.contains(&left.route) || is_needed(&**store, id).await? {
             continue;
         }
         // A connection that is gone takes its mailboxes with it.
-        let Ok(transport) = upstreams.transport(&left.route.connection) else { continue };
-        let leftover = Leftover {
-            mailbox: &left.route.mailbox,
-            message: id,
-            internet_message_id: left.internet_message_id.as_deref(),
-        };
-        match transport.clear_away(&leftover).await {
+        if settings.connection(&left.route.connection).is_none() {
+            store.keep(&key(id), None).await?;
+            continue;
+        }
+        if rests(&**store, &left.route, now).await? {
+            continue;
+        }
+        match remove(upstreams, id, &left).await {
             Ok(()) => {
                 tracing::info!(event = "drafts_cleared_away", message_id = %id, mailbox = %left.route.mailbox);
-                store.keep(&key, None).await?;
+                store.keep(&key(id), None).await?;
             }
-            Err(why) => tracing::info!(event = "drafts_not_cleared_away", message_id = %id, what = why.what),
+            Err(why) => {
+                tracing::info!(event = "drafts_not_cleared_away", message_id = %id, what = why.what);
+                failed.insert(left.route.clone());
+                put_off(&**store, id, left, now).await?;
+            }
         }
-        removed += 1;
-        if removed == A_ROUND {
+        tries += 1;
+        if tries == A_ROUND {
             return Ok(());
         }
     }
+    Ok(())
+}
+
+/// Everything that is noted: first what was not tried yet, then what was tried longest ago.
+async fn all_left(store: &dyn Store) -> Result<Vec<(MessageId, Left)>, StoreError> {
+    let mut all = Vec::new();
+    for (key, value) in store.kept_under(PREFIX).await? {
+        let id = key.strip_prefix(PREFIX).and_then(|id| id.parse().ok());
+        match (id, serde_json::from_value::<Left>(value)) {
+            (Some(id), Ok(left)) => all.push((id, left)),
+            _ => store.keep(&key, None).await?,
+        }
+    }
+    all.sort_by_key(|(_, left)| left.stuck.map(|stuck| stuck.tried_at));
+    Ok(all)
+}
+
+async fn remove(upstreams: &dyn Upstreams, id: MessageId, left: &Left) -> Result<(), Explanation> {
+    let transport = upstreams.transport(&left.route.connection).map_err(|error| error.explanation())?;
+    let leftover = Leftover {
+        mailbox: &left.route.mailbox,
+        message: id,
+        internet_message_id: left.internet_message_id.as_deref(),
+    };
+    transport.clear_away(&leftover).await
+}
+
+/// Until its turn comes again; for good, if it was tried for long enough.
+async fn put_off(store: &dyn Store, id: MessageId, left: Left, now: Timestamp) -> Result<(), StoreError> {
+    let since = left.stuck.map_or(now, |stuck| stuck.since);
+    if now.duration_since(since) >= GIVE_UP {
+        tracing::warn!(event = "drafts_given_up", message_id = %id, mailbox = %left.route.mailbox);
+        return store.keep(&key(id), None).await;
+    }
+    note(store, id, &Left { stuck: Some(Stuck { since, tried_at: now }), ..left }).await;
     Ok(())
 }
 

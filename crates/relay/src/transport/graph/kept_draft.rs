@@ -23,6 +23,7 @@ pub(super) async fn note(attempt: &Attempt<'_>, ready: Option<DraftId>) {
         internet_message_id: attempt.record.internet_message_id.clone(),
         ready,
         made_of: Some(made_of(attempt)),
+        stuck: None,
     };
     note_left(&*attempt.message.store, attempt.record.id, &left).await;
 }
