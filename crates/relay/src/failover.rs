@@ -15,6 +15,9 @@
 //!
 //! Left to others: who rests and for how long (`rest`), moving durably (`Store::divert`).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -272,28 +275,5 @@ impl Search<'_> {
         };
         self.known.insert(way.clone(), health);
         Ok(health)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_trouble_of_the_lane_that_lasts_breaks_it() {
-        let (short, long) = (Duration::from_secs(30), Duration::from_mins(6));
-        for (verdict, wait, rests, expected) in [
-            (LaneVerdict::Go, long, 9, false),
-            (LaneVerdict::MessageOnly, long, 9, false), // a refusal of the message, however often
-            (LaneVerdict::NeedsAdministrator, short, 1, true),
-            (LaneVerdict::Throttled(Some(short)), short, 9, false), // it works as fast as it is allowed to
-            (LaneVerdict::Throttled(Some(long)), long, 1, true),
-            (LaneVerdict::QuotaUsedUp(None), long, 1, true),
-            (LaneVerdict::QuotaUsedUp(Some(short)), short, 1, false),
-            (LaneVerdict::Throttled(None), short, 2, false), // a hiccup
-            (LaneVerdict::Throttled(None), short, 3, true),
-        ] {
-            assert_eq!(breaks(verdict, wait, rests), expected, "{verdict:?} {wait:?} {rests}");
-        }
     }
 }
