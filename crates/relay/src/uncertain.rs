@@ -12,6 +12,30 @@ use crate::leftovers::note_interrupted;
 /// Messages looked at in one read.
 const PAGE: u32 = 200;
 
+/// Notes what a lane's attempts may have left in mailboxes that an earlier process had under way. Before the lane is taken
+/// over: from then on an administrator may cancel them, and nobody would look any more.
+pub(crate) async fn note_cut_off(deliverer: &Deliverer, lane: LaneId) -> Result<(), StoreError> {
+    if deliverer.store.counts().await?.sending == 0 {
+        return Ok(());
+    }
+    let filter = Filter { states: vec![MessageState::Sending], ..Filter::default() };
+    let mut before = None;
+    loop {
+        let page = deliverer.store.messages(&filter, PageRequest { before, limit: PAGE }).await?;
+        for message in page.messages.into_iter().filter(|message| message.lane == Some(lane)) {
+            let Some(route) = &message.routed_to else { continue };
+            let transport = deliverer.upstreams.transport(&route.connection);
+            if transport.is_ok_and(|transport| transport.leaves_drafts()) {
+                note_interrupted(&*deliverer.store, &message).await?;
+            }
+        }
+        before = page.next;
+        if before.is_none() {
+            return Ok(());
+        }
+    }
+}
+
 /// Queues every uncertain message again (of one lane, or of all) whose connection says `retry`. Those that say `hold`
 /// stay for an administrator.
 pub(crate) async fn retry_uncertain(deliverer: &Deliverer, lane: Option<LaneId>) -> Result<(), StoreError> {
@@ -25,9 +49,6 @@ pub(crate) async fn retry_uncertain(deliverer: &Deliverer, lane: Option<LaneId>)
         for message in page.messages.into_iter().filter(|message| lane.is_none() || message.lane == lane) {
             let Some(route) = &message.routed_to else { continue };
             let Ok(transport) = deliverer.upstreams.transport(&route.connection) else { continue };
-            if transport.leaves_drafts() {
-                note_interrupted(&*deliverer.store, &message).await?;
-            }
             if transport.on_uncertain() == OnUncertain::Retry {
                 retry(deliverer, message.id).await?;
             }
