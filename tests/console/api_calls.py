@@ -172,9 +172,9 @@ CALLS = {
     f"DELETE {V1}/routes/{{id}}": Call(RULES, 204, before=one("routes", route, "route-to remove x0x")),
     f"POST {V1}/routes/{{id}}/move": Call(RULES, body={"to": "first"}, before=one("routes", route, "moved route x0x")),
     # Who is told
-    f"GET {V1}/webhooks": Call("viewer", before=one("webhooks", webhook, "listed webhook x0x"), keep=lambda body: {"webhooks": body["webhooks"][:1]}),
+    f"GET {V1}/webhooks": Call(RULES, before=one("webhooks", webhook, "listed webhook x0x"), keep=lambda body: {"webhooks": body["webhooks"][:1]}),
     f"POST {V1}/webhooks": Call(RULES, 201, webhook("created webhook x0x")),
-    f"GET {V1}/webhooks/{{id}}": Call("viewer", before=one("webhooks", webhook, "shown webhook x0x")),
+    f"GET {V1}/webhooks/{{id}}": Call(RULES, before=one("webhooks", webhook, "shown webhook x0x")),
     f"PUT {V1}/webhooks/{{id}}": Call(
         RULES, body=webhook("replaced webhook x0x") | {"disabled": True}, before=one("webhooks", webhook, "webhook-to replace x0x")
     ),
