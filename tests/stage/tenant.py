@@ -69,7 +69,8 @@ class Sandbox:
         if self._certificate:
             arguments += ["--tls-cert", self._certificate[0], "--tls-key", self._certificate[1]]
         self.program = Program(arguments, self.home / "sandbox.log")
-        self.program.wait_for(lambda: answers(self.port))
+        https_port = int(self.https_url.rpartition(":")[2])
+        self.program.wait_for(lambda: answers(self.port) and (not self._certificate or answers(https_port)))
         return self
 
     def __exit__(self, *_):
