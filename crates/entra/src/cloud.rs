@@ -72,11 +72,16 @@ impl fmt::Display for Root {
     }
 }
 
+/// Whether what is said there crosses no network in clear: `https`, or plain `http` to this machine.
+pub fn is_private(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        // RFC 6761 §6.3: the name and everything below it resolve to this machine.
+        // Not the names below it: RFC 6761 §6.3 keeps them here, too, and some resolvers ask the network for them.
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }

@@ -37,7 +37,7 @@ mod sign_in;
 mod token;
 
 pub use claims::{Claims, ClaimsError};
-pub use cloud::{Cloud, Root, RootError};
+pub use cloud::{Cloud, Root, RootError, is_private};
 pub use credential::{CertificateError, CertificateKey, Credential};
 pub use error::EntraError;
 pub use exchange::{Application, Scope};

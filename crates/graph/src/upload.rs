@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use url::{Host, Url};
+use url::Url;
 
 use crate::body::Progress;
 use crate::call::{Effect, Payload, read_json};
@@ -159,7 +159,7 @@ impl GraphMail {
         let answered = self.call(mailbox, &call).await?;
         let client_request_id = answered.client_request_id.clone();
         let session: Option<Session> = answered.json().await;
-        let url = session.and_then(|it| Url::parse(&it.upload_url).ok()).filter(is_fit_for_mail);
+        let url = session.and_then(|it| Url::parse(&it.upload_url).ok()).filter(entra::is_private);
         url.ok_or_else(|| unreadable(client_request_id))
     }
 
@@ -332,17 +332,6 @@ fn add_content_id(item: &mut Value, file: &File) {
     }
 }
 
-/// Mail goes out encrypted, or to this machine.
-fn is_fit_for_mail(url: &Url) -> bool {
-    let is_loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
-}
-
 fn is_too_small(error: &GraphError) -> bool {
     let code = error.code().unwrap_or_default();
     code.eq_ignore_ascii_case("ErrorAttachmentSizeShouldNotBeLessThanMinimumSize")
@@ -377,7 +366,7 @@ mod tests {
             ("http://localhost:9/x", true),
             ("file:///etc/passwd", false),
         ] {
-            assert_eq!(is_fit_for_mail(&Url::parse(url).unwrap()), fit, "{url}");
+            assert_eq!(entra::is_private(&Url::parse(url).unwrap()), fit, "{url}");
         }
     }
 

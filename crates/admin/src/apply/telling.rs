@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use mail::Address;
 use secrecy::{ExposeSecret as _, SecretString};
 use settings::{Alarms, News, Notices, Settings, Webhook, WebhookId};
-use url::{Host, Url};
+use url::Url;
 
 use super::plan::{Draft, new_id};
 use super::references;
@@ -78,13 +78,10 @@ fn address_to_tell(owner: &str, text: &str) -> Result<Url, Refused> {
     let Ok(url) = Url::parse(text.trim()) else {
         return refused("is not an address", "Write it as https://hooks.example.org/postern.");
     };
-    let is_this_machine = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return refused("has no host", "Write it as https://hooks.example.org/postern."),
-    };
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_this_machine) {
+    if url.host().is_none() {
+        return refused("has no host", "Write it as https://hooks.example.org/postern.");
+    }
+    if !entra::is_private(&url) {
         return refused(
             "is not https",
             "Use https; plain http is for loopback addresses such as http://127.0.0.1:9000.",

@@ -173,7 +173,8 @@ impl Courier {
 
     async fn call(&self, told: &Told) -> Answer {
         let failed = |trouble: String| Answer::Failed { trouble, retry_after: None };
-        if !is_allowed(&self.webhook.url) {
+        // Whatever the settings came to hold.
+        if !entra::is_private(&self.webhook.url) {
             return failed("the address is neither https nor of this machine".to_owned());
         }
         let place = SecretField::new("webhook", self.webhook.id.0.clone(), "secret");
@@ -285,17 +286,6 @@ fn is_news(kind: OutcomeKind, message: &MessageRecord, now: Timestamp) -> bool {
         OutcomeKind::Delayed => !is_not_due_yet(message, now),
         _ => true,
     }
-}
-
-/// Clear text only to this machine, whatever the settings came to hold.
-fn is_allowed(url: &url::Url) -> bool {
-    let is_loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

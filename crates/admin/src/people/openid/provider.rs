@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use settings::OpenIdProvider;
 use store::KeyRing;
-use url::{Host, Url};
+use url::Url;
 
 use super::super::change::unusable;
 use super::OpenIdError;
@@ -232,17 +232,6 @@ pub(super) fn verify(
     })
 }
 
-/// `https`, or plain http that does not leave the machine.
-pub(super) fn is_safe(url: &Url) -> bool {
-    let is_loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
-}
-
 /// `https://host` and `https://host/` are one address and two issuers: providers mean either.
 fn spellings(issuer: &Url) -> Vec<IssuerUrl> {
     let text = issuer.as_str();
@@ -254,7 +243,7 @@ fn spellings(issuer: &Url) -> Vec<IssuerUrl> {
 fn check_endpoints(metadata: &CoreProviderMetadata) -> Result<(), OpenIdError> {
     let token = metadata.token_endpoint().map(openidconnect::TokenUrl::url);
     let endpoints = [Some(metadata.authorization_endpoint().url()), token, Some(metadata.jwks_uri().url())];
-    match endpoints.into_iter().flatten().find(|url| !is_safe(url)) {
+    match endpoints.into_iter().flatten().find(|url| !entra::is_private(url)) {
         Some(url) => Err(failed(format!("its address {url} is not https"))),
         None => Ok(()),
     }

@@ -11,7 +11,6 @@ use store::{SecretField, SettingsChange, Store, StoreError};
 use url::Url;
 
 use super::super::change::{Decision, change, end_sessions_of, unusable};
-use super::provider::is_safe;
 use crate::{Actor, AdminError};
 
 /// What the sign-in page's button says after "Sign in with"; `None`: no button.
@@ -102,7 +101,7 @@ pub async fn set_sign_in(
 fn check(entry: &OpenIdProviderEntry) -> Result<(), AdminError> {
     let refused = |what: &str, fix: &str| Err(AdminError::refused(what, fix));
     let issuer = &entry.issuer;
-    if !is_safe(issuer) {
+    if !entra::is_private(issuer) {
         return refused(
             "the issuer must be an https address",
             "Enter it as the provider shows it, such as https://login.microsoftonline.com/TENANT-ID/v2.0.",
