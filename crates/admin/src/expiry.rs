@@ -1,14 +1,10 @@
 //! Secrets and certificates that end soon: a gateway whose secret expired over night sends nothing in the morning.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
-use settings::{Credential, Settings, Tenant};
+use settings::{Settings, Tenant};
 
 use crate::apply::references::users_of_tenant;
-use crate::certificate::CertificateView;
-
-const DAY_SECONDS: i64 = 24 * 3600;
 
 /// How near the end is. In order: the last is the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -51,8 +47,8 @@ pub fn expiring(settings: &Settings, now: Timestamp) -> Vec<Expiring> {
 }
 
 fn of_tenant(settings: &Settings, tenant: &Tenant, now: Timestamp) -> Option<Expiring> {
-    let (what, expires) = end(tenant)?;
-    let days_left = (expires.as_second() - now.as_second()).div_euclid(DAY_SECONDS);
+    let end = telling::credential_end(tenant)?;
+    let (what, expires, days_left) = (end.what, end.at, end.days_left(now));
     let mark_days = mark(days_left)?;
     let severity = match mark_days {
         0 => Severity::Over,
@@ -75,18 +71,6 @@ fn of_tenant(settings: &Settings, tenant: &Tenant, now: Timestamp) -> Option<Exp
         ),
         who: entra::Who::EntraAdministrator.to_string(),
     })
-}
-
-/// What the tenant proves itself with, and when that ends.
-fn end(tenant: &Tenant) -> Option<(&'static str, Timestamp)> {
-    match tenant.credential.as_ref()? {
-        Credential::ClientSecret { expires, .. } => {
-            Some(("client secret", (*expires)?.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp()))
-        }
-        Credential::Certificate(certificate) => Some(("certificate", CertificateView::of(certificate)?.not_after)),
-        // Others see to it that these stay fresh.
-        Credential::FederatedTokenFile { .. } | Credential::ManagedIdentity => None,
-    }
 }
 
 /// The tightest of the marks that the days left are within; `None`: it is far off.
