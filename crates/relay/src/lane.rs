@@ -26,7 +26,7 @@ use crate::failover::{self, Failover};
 use crate::pacing::{LanePacer, Look, Pacing, Shortage, Taken, Ticket};
 use crate::rest::Rest;
 use crate::retry::{after, before};
-use crate::uncertain::{note_cut_off, retry_uncertain};
+use crate::uncertain::retry_uncertain;
 use crate::{LaneVerdict, Transport, UpstreamError};
 
 /// How long a lane waits before it asks a failing store again.
@@ -98,7 +98,6 @@ impl LaneTask {
 
     async fn open(&self) -> Result<Option<State>, StoreError> {
         let now = self.now();
-        note_cut_off(&self.deliverer, self.id).await?;
         let Some(lease) = self.lease(None, now).await? else { return Ok(None) };
         retry_uncertain(&self.deliverer, Some(self.id)).await?;
         let lane = self.deliverer.store.lane(self.id).await?;

@@ -14,7 +14,7 @@ use crate::failover::broken_lanes;
 use crate::housekeeping::Housekeeping;
 use crate::lane::{LaneTask, has_work};
 use crate::pacing::Pacing;
-use crate::uncertain::retry_uncertain;
+use crate::uncertain::{note_cut_off, retry_uncertain};
 use crate::{RelayConfig, Upstreams};
 
 /// The way out of one process.
@@ -60,6 +60,7 @@ impl Relay {
             settings_version: None,
             stop: stop.clone(),
         };
+        note_cut_off(&supervisor.deliverer).await?;
         supervisor.look_at_everything().await?;
         let housekeeping = Housekeeping { store, upstreams, config, stop: stop.clone() };
         Ok(Running {
