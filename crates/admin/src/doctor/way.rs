@@ -22,6 +22,18 @@ pub(super) struct Place {
 /// Asks each place one harmless question. The first that cannot be reached ends it: the others would say the same again.
 pub(super) async fn check(places: &[Place], network: &Network) -> Vec<Check> {
     let mut checks: Vec<Check> = proxy(network).into_iter().collect();
+    let http = match network.client() {
+        Ok(http) => http,
+        Err(error) => {
+            checks.push(Check::not_ok(
+                "network",
+                CheckStatus::Fail,
+                error.to_string(),
+                "Correct the proxy and CA settings.",
+            ));
+            return checks;
+        }
+    };
     let mut reached = Vec::new();
     let mut skew = None;
     for place in places {
@@ -30,7 +42,7 @@ pub(super) async fn check(places: &[Place], network: &Network) -> Vec<Check> {
             checks.push(*check);
             return checks;
         }
-        match ask(place, network).await {
+        match ask(place, &http).await {
             Ok(seen) => skew = skew.or(seen),
             Err(check) => {
                 checks.push(*check);
@@ -83,10 +95,7 @@ async fn resolve(network: &Network, host: &str) -> Result<(), Box<Check>> {
 }
 
 /// Any answer will do; returns how many seconds our clock is ahead of its.
-async fn ask(place: &Place, network: &Network) -> Result<Option<i64>, Box<Check>> {
-    let http = network.client().map_err(|error| {
-        Box::new(Check::not_ok("network", CheckStatus::Fail, error.to_string(), "Correct the proxy and CA settings."))
-    })?;
+async fn ask(place: &Place, http: &reqwest::Client) -> Result<Option<i64>, Box<Check>> {
     let began = Timestamp::now();
     let answer = http.get(&place.url).timeout(DEADLINE).send().await.map_err(|error| {
         let mut why = error.source();
