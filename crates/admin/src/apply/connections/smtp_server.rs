@@ -175,10 +175,7 @@ fn is_host(host: &str) -> bool {
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host.parse::<IpAddr>().map_or_else(
-        |_| host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
-        |address| address.is_loopback(),
-    )
+    host.parse::<IpAddr>().map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 fn sealed(
