@@ -157,6 +157,16 @@ async fn an_address_without_send_as_is_found_by_a_test_message_from_it() {
 }
 
 #[tokio::test]
+async fn an_expiry_that_was_entered_wrongly_does_not_hide_that_the_secret_works() {
+    let tenant = Sandbox::start(Config::default(), ([127, 0, 0, 1], 0).into(), None).await.unwrap();
+    let setup = setup(&tenant.base_url, "sandbox-secret", CLIENT, "noreply@contoso.test");
+    let checks = Clinic::new(&setup.replace("2999-01-01", "2020-01-01")).await.checks(None).await;
+    assert_eq!(named(&checks, "credential_expiry").status, CheckStatus::Fail);
+    assert_eq!(named(&checks, "token").status, CheckStatus::Ok);
+    assert_eq!(named(&checks, "mailbox").status, CheckStatus::Ok);
+}
+
+#[tokio::test]
 async fn a_right_that_a_choice_needs_and_the_token_lacks_is_named() {
     let tenant = Sandbox::start(Config::default(), ([127, 0, 0, 1], 0).into(), None).await.unwrap();
     let plain = setup(&tenant.base_url, "sandbox-secret", CLIENT, "noreply@contoso.test");
